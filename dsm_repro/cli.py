@@ -1,0 +1,218 @@
+"""The command line: ``dsm run | plan | report | explain``. Thin: Hydra parses the overrides.
+
+Nothing but the standard library is imported until a command needs it, so that ``dsm --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dsm_repro.config.errors import ConfigError, DsmError
+
+if TYPE_CHECKING:
+    from dsm_repro.pipeline.store import Store
+
+DESCRIPTION = """\
+Ablations of DeepSeekMath's recipe: corpus, pre-training, fine-tuning, reinforcement learning, evaluation.
+
+What to type next:
+  dsm plan sweep=rl_algorithm                 what the flagship ablation would do, and cost
+  dsm run sweep=rl_algorithm                  run it (again: it resumes), and render its report
+  dsm run sweep=rl_algorithm scale=smoke      the same in seconds, to see it work
+  dsm run -m rl=grpo,ppo seed=0,1,2           your own arms: the cross product of the values
+  dsm run until=corpus corpus=warc 'corpus.paths=[crawl/*.warc.gz]'
+                                              only curate a corpus, from your own crawl
+  dsm report                                  render the reports again from what is in the store
+  dsm explain KEY_A KEY_B                     why two artifacts are not the same
+"""
+
+OVERRIDES = "overrides of the configuration, as Hydra takes them: sweep=NAME, GROUP=LEVEL, KEY=VALUE"
+
+#: Hydra's own files go into the store, and its loggers are silent
+HYDRA_OVERRIDES = (
+    "hydra/hydra_logging=disabled",
+    "hydra/job_logging=disabled",
+    "hydra.output_subdir=null",
+    "hydra.run.dir=${paths.store}/.hydra",
+    "hydra.sweep.dir=${paths.store}/.hydra",
+    "hydra.sweep.subdir=.",
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dsm", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="run one arm, a sweep (sweep=NAME), or your own arms (-m)")
+    plan = commands.add_parser("plan", help="say what `dsm run` with the same words would do; spends nothing")
+    for command in (run, plan):
+        command.add_argument("-m", "--multirun", action="store_true", help="one arm for each of several values (a=x,y)")
+        command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=OVERRIDES)
+    plan.add_argument("--json", action="store_true", help="print the plan as JSON")
+
+    report = commands.add_parser("report", help="render reports from the store (sweep=NAME, or all)")
+    report.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="sweep=NAME; paths.store=…; paths.reports=…")
+
+    explain = commands.add_parser("explain", help="print the leaves in which two artifacts' identities differ")
+    explain.add_argument("key_a", metavar="KEY_A", help="a key, a prefix of one, or STAGE/KEY")
+    explain.add_argument("key_b", metavar="KEY_B")
+    explain.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="paths.store=…")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status: 0, 1 after an error or a failed arm, 2 for wrong usage."""
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
+    try:
+        return {"run": _run, "plan": _plan, "report": _report, "explain": _explain}[options.command](options)
+    except DsmError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted. What is finished is in the store: the same command again resumes.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    from hydra import main as hydra_main
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from dsm_repro.config import compose
+    from dsm_repro.config.messages import explain_hydra_error
+    from dsm_repro.config.paths import conf_dir
+    from dsm_repro.pipeline.sweeper import run_task
+
+    compose.register_schema()
+    overrides = compose.translate(options.overrides)
+    if not options.multirun:
+        compose.refuse_several_values(overrides)
+    words = ["--multirun", *HYDRA_OVERRIDES, compose.search_path_override(), *overrides]
+    with _hydra_arguments(words):
+        try:
+            hydra_main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(run_task)()
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explain_hydra_error(error) from error
+        except SystemExit as end:  # the sweeper ends with the code of its outcome
+            return int(end.code or 0)
+        finally:
+            GlobalHydra.instance().clear()
+    return 0
+
+
+@contextmanager
+def _hydra_arguments(words: list[str]) -> Iterator[None]:
+    """Give ``hydra.main`` its command line, and have it raise errors instead of printing them."""
+    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [argv[0] if argv else "dsm", *words]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from dsm_repro import stages
+    from dsm_repro.config.compose import expand
+    from dsm_repro.pipeline.plan import render
+    from dsm_repro.pipeline.sweeper import prepare
+
+    sweep = expand(options.overrides, multirun=options.multirun)
+    _, store, plan = prepare(sweep, stages.registry(), files_may_lack=True)
+    if options.json:
+        print(plan.to_json())
+        return 0
+    from rich.console import Console
+
+    console = Console()
+    for part in render(plan, store.root):
+        console.print(part, highlight=False)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from dsm_repro.config.compose import compose
+    from dsm_repro.config.paths import reports_dir, store_dir
+    from dsm_repro.pipeline.index import sweeps_in
+    from dsm_repro.reporting.render import render_sweep
+
+    wanted = [word.removeprefix("sweep=") for word in options.overrides if word.startswith("sweep=")]
+    config = compose([word for word in options.overrides if not word.startswith("sweep=")])
+    store = store_dir(config)
+    known = sweeps_in(store)
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(
+                f"sweep={name}: not in {store} (it has: {', '.join(known) or 'none'}). Run it: dsm run sweep={name}"
+            )
+    if not known:
+        raise ConfigError(f"{store}: no sweep has been run here. Run one (dsm run sweep=…), or set paths.store.")
+    for name in wanted or known:
+        print(f"report: {render_sweep(store, name, reports_dir(config))}")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from dsm_repro.config.compose import compose
+    from dsm_repro.config.paths import store_dir
+    from dsm_repro.pipeline.store import Store
+
+    store = Store(store_dir(compose(options.overrides)))
+    a, b = _only(store, options.key_a), _only(store, options.key_b)
+    if a[0] != b[0]:
+        print(f"{'/'.join(a)} and {'/'.join(b)} are different stages.")
+        return 0
+    lines = list(_differences(store, a, b, a[0]))
+    print("\n".join(lines) if lines else f"{'/'.join(a)} and {'/'.join(b)} do not differ.")
+    return 0
+
+
+def _only(store: Store, prefix: str) -> tuple[str, str]:
+    """The one artifact that a prefix names."""
+    found = store.find(prefix)
+    if len(found) != 1:
+        listed = ", ".join(f"{stage}/{key}" for stage, key in found[:10])
+        raise ConfigError(
+            f"{prefix}: several artifacts in {store.root} ({listed}). Give more characters."
+            if found
+            else f"{prefix}: no such artifact in {store.root}. `dsm plan` shows the keys of a sweep."
+        )
+    return found[0]
+
+
+def _differences(store: Store, a: tuple[str, str], b: tuple[str, str], path: str) -> Iterator[str]:
+    """One line per leaf that differs; a parent that differs is explained in its own leaves."""
+    from dsm_repro.pipeline.identity import ABSENT, explain
+
+    for leaf, left, right in explain(_described(store, a), _described(store, b)):
+        parent = leaf.removeprefix("parents.")
+        if parent != leaf and ABSENT not in (left, right):
+            yield from _differences(store, (parent, left), (parent, right), f"{path} < {parent}")
+        else:
+            yield f"{path}: {leaf}: {left!r} | {right!r}"
+
+
+def _described(store: Store, key: tuple[str, str]) -> dict[str, object]:
+    from dsm_repro.pipeline.store import DESCRIPTION_FIELDS
+
+    manifest = store.load_manifest(*key)
+    return {name: manifest[name] for name in DESCRIPTION_FIELDS if name in manifest}

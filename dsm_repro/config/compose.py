@@ -1,0 +1,256 @@
+"""From overrides on the command line to typed arms.
+
+``compose`` gives one arm; ``expand`` gives all arms of a sweep file (``sweep=NAME``) or of a plain
+multirun (``rl=grpo,ppo seed=0,1,2``). Hydra parses and composes; the result is a :class:`Config`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.factor import differing, under
+from dsm_repro.config.messages import explain_hydra_error
+from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
+from dsm_repro.config.schema import Config, ReplicatesConfig, SweepConfig
+
+#: every stage in the order in which an arm may pass through it
+STAGE_ORDER = ("corpus", "base", "pretrain", "sft", "reward_model", "rl", "evaluate")
+
+#: how Hydra knows ``sweep=NAME``
+SWEEP_OVERRIDE = "+sweeps="
+
+#: overrides under these keys say how and where to work, not what the arm is
+NOT_THE_ARM = ("execution", "paths", "hydra")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One composed config: a level of the factor, under one replicate seed."""
+
+    name: str
+    seed: int
+    overrides: tuple[str, ...]
+    config: Config
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All arms of one command. ``declared`` is false where the factor was inferred from a plain multirun."""
+
+    name: str
+    claim: SweepConfig
+    arms: tuple[Arm, ...]
+    declared: bool
+
+    def first_of_each(self) -> list[Arm]:
+        """One arm per name: replicates differ in seeds only."""
+        seen: dict[str, Arm] = {}
+        for arm in self.arms:
+            seen.setdefault(arm.name, arm)
+        return list(seen.values())
+
+
+def register_schema() -> None:
+    """Make ``base_schema``, the typed base of ``conf/config.yaml``, known to Hydra."""
+    ConfigStore.instance().store(name="base_schema", node=Config)
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra initialised on ``conf/``; inside ``hydra.main`` it already is."""
+    register_schema()
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
+    with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="dsm"):
+        yield
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain_hydra_error(error) from error
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(overrides))
+
+
+def _key(override: Override) -> str:
+    return override.key_or_group.replace("/", ".")
+
+
+def quoted(text: str) -> str:
+    """A value for an override, whatever characters it holds."""
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+def search_path_override() -> str:
+    """The override by which Hydra finds the files under ``sweeps/``."""
+    return f"hydra.searchpath=[{quoted(f'file://{sweeps_root()}')}]"
+
+
+def translate(overrides: Sequence[str]) -> list[str]:
+    """``sweep=NAME`` in Hydra's spelling; raises ConfigError for a sweep that has no file."""
+    translated = []
+    for override in overrides:
+        if override.startswith("sweep="):
+            name = override.removeprefix("sweep=").removesuffix(".yaml")
+            if name not in sweep_names():
+                raise ConfigError(f"sweep={name}: no such sweep. Available: {', '.join(sweep_names()) or 'none'}.")
+            override = SWEEP_OVERRIDE + name
+        translated.append(override)
+    return translated
+
+
+def compose(overrides: Sequence[str]) -> Config:
+    """One typed config; raises ConfigError for an unknown group level or key, or a value of the wrong type."""
+    with _hydra(), _clear_errors():
+        composed = hydra_compose("config", overrides=[*translate(overrides), search_path_override()])
+        config = OmegaConf.to_object(composed)
+    if not isinstance(config, Config):
+        raise ConfigError(f"{conf_dir() / 'config.yaml'}: 'base_schema' must come first in its defaults list.")
+    return config
+
+
+def expand(overrides: Sequence[str], multirun: bool = True) -> Sweep:
+    """All arms of a command.
+
+    Without ``multirun``, an override with several values is an error that says how to ask for arms.
+    Raises ConfigError, also where an override contradicts the sweep's factor.
+    """
+    translated = translate(overrides)
+    files = [o.removeprefix(SWEEP_OVERRIDE) for o in translated if o.startswith(SWEEP_OVERRIDE)]
+    rest = [o for o in translated if not o.startswith(SWEEP_OVERRIDE)]
+    with _hydra(), _clear_errors():
+        parsed = _parse(rest)
+        varied = [override for override in parsed if override.is_sweep_override()]
+        if len(files) > 1:
+            raise ConfigError(f"sweep={','.join(files)}: one sweep at a time; run the command once for each.")
+        if varied and files:
+            raise ConfigError(
+                f"{varied[0].input_line}: several values beside sweep={files[0]}, which names its own arms. Give one "
+                "value, or set the replicates with sweep.replicates.seeds=[0,1,2]."
+            )
+        if not multirun:
+            refuse_several_values(rest)
+        return _from_file(files[0], parsed) if files else _from_product(parsed)
+
+
+def refuse_several_values(overrides: Sequence[str]) -> None:
+    """Raise ConfigError for an override with several values: without ``-m`` it is more likely a slip."""
+    with _clear_errors():
+        for override in _parse(overrides):
+            if override.is_sweep_override():
+                raise ConfigError(
+                    f"{override.input_line}: several values. Add -m to run one arm for each, or quote the value."
+                )
+
+
+def _from_file(name: str, user: list[Override]) -> Sweep:
+    """The arms of ``sweeps/NAME.yaml`` x its replicate seeds; overrides of the user apply to all arms."""
+    lines = [override.input_line or "" for override in user]
+    claim = compose([*lines, SWEEP_OVERRIDE + name]).sweep
+    if claim is None or not claim.arms:
+        raise ConfigError(f"sweeps/{name}.yaml: sweep.arms is empty. Name at least one arm with its overrides.")
+    stages = _replicated_stages(claim.replicates, name)
+    for override in user:
+        if _key(override) in {f"seeds.{stage}" for stage in stages}:
+            raise ConfigError(
+                f"{override.input_line}: sweep={name} replicates from stage {claim.replicates.from_stage} on. "
+                f"Set sweep.replicates.seeds=[{override.get_value_element_as_str()}] instead."
+            )
+    arms: list[Arm] = []
+    for arm_name, arm_lines in claim.arms.items():
+        own = _without_overridden(arm_name, _parse(arm_lines), user, claim)
+        config = compose([*own, *lines, SWEEP_OVERRIDE + name])
+        for seed in claim.replicates.seeds:
+            seeds = replace(config.seeds, **dict.fromkeys(stages, seed))
+            said = (*own, *lines, *(f"seeds.{stage}={seed}" for stage in stages))
+            arms.append(Arm(arm_name, seed, said, replace(config, seeds=seeds, sweep=None, worker_spec=None)))
+    return Sweep(claim.name, claim, tuple(arms), declared=True)
+
+
+def _replicated_stages(replicates: ReplicatesConfig, name: str) -> tuple[str, ...]:
+    if replicates.from_stage not in STAGE_ORDER:
+        raise ConfigError(
+            f"sweep.replicates.from_stage={replicates.from_stage} (sweep={name}): no such stage. "
+            f"Use one of {', '.join(STAGE_ORDER)}."
+        )
+    if not replicates.seeds or len(set(replicates.seeds)) < len(replicates.seeds):
+        raise ConfigError(f"sweep.replicates.seeds={list(replicates.seeds)}: give at least one seed, each only once.")
+    return STAGE_ORDER[STAGE_ORDER.index(replicates.from_stage) :]
+
+
+def _without_overridden(arm: str, own: list[Override], user: list[Override], claim: SweepConfig) -> list[str]:
+    """The arm's own overrides less those that the user overrides; raises ConfigError where that undoes the factor."""
+    kept = []
+    for override in own:
+        winner = next((u for u in user if under(_key(override), [_key(u)])), None)
+        if winner is None:
+            kept.append(override.input_line or "")
+        elif under(_key(override), claim.factor.split(",")):
+            raise ConfigError(
+                f"{winner.input_line}: sweep={claim.name} varies {claim.factor} between its arms (arm {arm} sets "
+                f"{override.input_line}). Leave it out, or run it alone: dsm run {winner.input_line}"
+            )
+    return kept
+
+
+def _from_product(user: list[Override]) -> Sweep:
+    """The cross product of the overrides with several values; a varied seed gives replicates of the same arm."""
+    varied = [_key(override) for override in user if override.is_sweep_override()]
+    seed_key = next((key for key in varied if key == "seed" or key.startswith("seeds.")), None)
+    named = [key for key in varied if key != seed_key]
+    arms = []
+    for lines in BasicSweeper.split_arguments(user, max_batch_size=None)[0]:
+        values = {_key(override): override.get_value_element_as_str() for override in _parse(lines)}
+        config = compose(lines)
+        seed = int(values[seed_key]) if seed_key else config.seed
+        name = ",".join(f"{key}={values[key]}" for key in named) or "run"
+        arms.append(Arm(name, seed, tuple(lines), replace(config, sweep=None, worker_spec=None)))
+    name = _name_of([override.input_line or "" for override in user])
+    claim = SweepConfig(name=name, title=name, factor=",".join(named))
+    claim.arms = {arm.name: [o for o in arm.overrides if o.split("=")[0].replace("/", ".") in named] for arm in arms}
+    claim.consequences = _consequences(arms, named)
+    claim.replicates = ReplicatesConfig(
+        from_stage=seed_key.removeprefix("seeds.") if seed_key and "." in seed_key else STAGE_ORDER[0],
+        seeds=list(dict.fromkeys(arm.seed for arm in arms)),
+    )
+    return Sweep(name, claim, tuple(arms), declared=False)
+
+
+def _consequences(arms: list[Arm], factor: list[str]) -> list[str]:
+    """What else differs between arms of a plain multirun, so that the report can say it."""
+    found: dict[str, Any] = {}
+    for arm in arms[1:]:
+        found.update(differing(arms[0].config, arm.config))
+    return sorted(path for path in found if not under(path, factor))
+
+
+def _name_of(lines: list[str]) -> str:
+    """A folder name for a command without a sweep file: the same command gives the same name."""
+    said = sorted(line for line in lines if not under(line.split("=")[0].lstrip("+~").replace("/", "."), NOT_THE_ARM))
+    if not said:
+        return "run"
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", " ".join(said)).strip("-")[:40]
+    return f"run-{slug}-{hashlib.sha256(' '.join(said).encode()).hexdigest()[:6]}"

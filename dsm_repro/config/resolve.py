@@ -1,0 +1,50 @@
+"""What a config means: which stages an arm has, which model a role is. Light: no torch, no I/O."""
+
+from __future__ import annotations
+
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.schema import Config, ModelSpec, SourceSpec
+
+#: stages that leave a model behind, in the order in which a model passes through them
+MODEL_STAGES = ("base", "pretrain", "sft", "rl")
+
+
+def has_stage(config: Config, stage: str) -> bool:
+    """Whether the arm needs this stage at all; one it does not need is absent, not a no-op."""
+    if stage == "pretrain":
+        return config.pretrain.enabled
+    if stage == "sft":
+        return config.sft.format != "none"
+    if stage == "rl":
+        return config.rl.method != "none"
+    return True
+
+
+def model_parent(config: Config, stage: str) -> str:
+    """The stage whose model ``stage`` starts from: the nearest earlier one that this arm has."""
+    before = MODEL_STAGES[: MODEL_STAGES.index(stage)] if stage in MODEL_STAGES else MODEL_STAGES
+    return [name for name in before if has_stage(config, name)][-1]
+
+
+def resolve_model(config: Config) -> ModelSpec:
+    """The model that ``base.role`` stands for at this scale."""
+    try:
+        return config.scale.models[config.base.role]
+    except KeyError:
+        known = ", ".join(sorted(config.scale.models)) or "none"
+        raise ConfigError(
+            f"base.role={config.base.role}: scale={config.scale.name} has no model for this role (it has: {known}). "
+            "Choose one of these, or add the role to the scale's YAML."
+        ) from None
+
+
+def resolve_source(config: Config, name: str) -> SourceSpec:
+    """The data set that a name in ``mix.weights`` stands for at this scale."""
+    try:
+        return config.scale.sources[name]
+    except KeyError:
+        known = ", ".join(sorted(config.scale.sources)) or "none"
+        raise ConfigError(
+            f"mix.weights.{name}: scale={config.scale.name} has no source of this name (it has: {known}). "
+            "Use one of these, or add the source to the scale's YAML."
+        ) from None

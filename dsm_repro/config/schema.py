@@ -1,0 +1,406 @@
+"""The typed configuration: one dataclass per room of the house.
+
+An *arm* is one composed :class:`Config`. Fields under ``execution``, ``paths`` and ``sweep`` never
+enter a stage's identity; everything else may (each stage says which part in its ``identity``).
+
+Published values and their sections are in ``conf/recipe/``; the values actually used at a scale are
+in ``conf/scale/``; a level of a factor is one file in ``conf/<group>/``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class SeedsConfig:
+    """One seed per stage, so that replicates can start at a stage and share its ancestors."""
+
+    corpus: int = 0
+    base: int = 0
+    pretrain: int = 0
+    sft: int = 0
+    reward_model: int = 0
+    rl: int = 0
+    evaluate: int = 0
+
+
+@dataclass
+class TinyModelConfig:
+    """A Llama-architecture model made on the spot (the miniature's stand-in for published weights)."""
+
+    hidden_size: int = 128
+    layers: int = 4
+    heads: int = 4
+    intermediate_size: int = 384
+    vocab_size: int = 512
+    context_length: int = 256
+    #: text kind -> share of the tokens the model is made from (kinds of ``miniature.text``)
+    text: dict[str, float] = field(default_factory=lambda: {"code": 1.0})
+    tokens: int = 400_000
+    batch_tokens: int = 4_096
+    learning_rate: float = 1e-3
+
+
+@dataclass
+class ModelSpec:
+    """What a base role (``coder``, ``llm``, ``llama2``) means at this scale: published weights or a tiny model."""
+
+    #: hub id or local folder; None means: train ``tiny`` on the spot
+    path: str | None = None
+    revision: str | None = None
+    tiny: TinyModelConfig | None = None
+    #: parameters, for the planner where the weights are not at hand
+    parameters: int | None = None
+    hidden_size: int | None = None
+    layers: int | None = None
+
+
+@dataclass
+class SourceSpec:
+    """Where a named pre-training source comes from at this scale."""
+
+    #: corpus (our own curated corpus) | miniature | jsonl | hf
+    kind: str = MISSING
+    #: miniature: the kind of text; jsonl: a glob; hf: data set id or local folder
+    name: str = ""
+    text_field: str = "text"
+    split: str = "train"
+
+
+@dataclass
+class BaseConfig:
+    role: str = "coder"
+    dtype: str = "float32"
+
+
+@dataclass
+class WebConfig:
+    """The miniature web (``miniature.web``)."""
+
+    pages: int = 4_000
+    seed: int = 0
+    #: share of pages that copy test problems verbatim (must be found by decontamination)
+    leak_share: float = 0.01
+    exact_duplicate_share: float = 0.03
+    near_duplicate_share: float = 0.05
+
+
+@dataclass
+class ClassifierConfig:
+    """fastText, §2.1."""
+
+    dim: int = 256
+    learning_rate: float = 0.1
+    word_ngrams: int = 3
+    min_count: int = 3
+    epochs: int = 3
+    bucket: int = 200_000
+    #: 1 is bit-deterministic, more is not
+    threads: int = 1
+    positives: int = 500_000
+    negatives: int = 500_000
+    holdout_share: float = 0.1
+    #: a small seed set is drawn repeatedly to reach ``positives``, but no page more often than this
+    max_repeats: int = 20
+
+
+@dataclass
+class MinHashConfig:
+    ngram: int = 5
+    bands: int = 14
+    rows: int = 8
+    #: candidates are kept as duplicates when their exact Jaccard similarity reaches this
+    jaccard: float = 0.8
+    seed: int = 1
+
+
+@dataclass
+class DecontaminationConfig:
+    ngram: int = 10
+    min_ngram: int = 3
+
+
+@dataclass
+class CorpusConfig:
+    """§2.1. ``reader`` is miniature | warc | wet | html | parquet | jsonl."""
+
+    reader: str = "miniature"
+    paths: list[str] = field(default_factory=list)
+    #: documents that seed the classifier's positives (jsonl with ``text``); miniature: its own seed site
+    seed_paths: list[str] = field(default_factory=list)
+    #: the N of "top N tokens by score"
+    top_tokens: int = 1_000_000
+    rounds: int = 1
+    domain_threshold: float = 0.10
+    stop_overlap: float = 0.98
+    review: str = "auto"
+    min_characters: int = 100
+    max_page_bytes: int = 2_000_000
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    minhash: MinHashConfig = field(default_factory=MinHashConfig)
+    decontamination: DecontaminationConfig = field(default_factory=DecontaminationConfig)
+    web: WebConfig = field(default_factory=WebConfig)
+
+
+@dataclass
+class MixConfig:
+    """The data mix of continued pre-training (§2.3): shares of tokens by source."""
+
+    name: str = "paper"
+    weights: dict[str, float] = field(default_factory=dict)
+    #: how many tokens of the ranked corpus the source ``math`` may use, relative to corpus.top_tokens:
+    #: 0.5 keeps the better half, 2.0 reaches down to pages of lower score
+    math_tokens_factor: float = 1.0
+
+
+@dataclass
+class PretrainConfig:
+    """Continued pre-training, §2.2-2.3."""
+
+    #: false leaves the stage out of the arm's graph
+    enabled: bool = True
+    tokens: int = 1_000_000
+    batch_tokens: int = 4_096
+    sequence_length: int = 256
+    peak_learning_rate: float = 4.2e-4
+    warmup_steps: int = 2_000
+    #: multi-step schedule: fraction of training -> factor on the peak
+    decay_at: list[float] = field(default_factory=lambda: [0.8, 0.9])
+    decay_to: list[float] = field(default_factory=lambda: [0.316, 0.1])
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.95
+    weight_decay: float = 0.1
+    max_grad_norm: float = 1.0
+    #: no source is repeated more often than this; a mix that would need it is refused
+    max_epochs: float = 8.0
+
+
+@dataclass
+class ProblemsConfig:
+    """Questions with answers and solutions, for SFT, RL and evaluation."""
+
+    #: miniature | jsonl (fields id, question, answer, category, level, cot, program)
+    source: str = "miniature"
+    train_path: str = ""
+    test_path: str = ""
+    seed: int = 0
+    #: miniature: share of SFT solutions that skip their steps (people differ in care)
+    terse_share: float = 0.6
+
+
+@dataclass
+class SFTConfig:
+    """Supervised fine-tuning, §3."""
+
+    #: cot | pot | both | none
+    format: str = "cot"
+    examples: int = 4_000
+    steps: int = 500
+    batch_size: int = 256
+    learning_rate: float = 5e-5
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    max_length: int = 4_096
+    #: several examples in one row, each attending to itself only
+    packing: bool = True
+    max_grad_norm: float = 1.0
+
+
+@dataclass
+class RewardConfig:
+    #: rule: 1 if the grader says correct, else 0
+    kind: str = "rule"
+    correct: float = 1.0
+    incorrect: float = 0.0
+    #: alarm when more than this share of answers could not be graded
+    max_ungradable: float = 0.05
+
+
+@dataclass
+class BudgetConfig:
+    #: flops | steps
+    unit: str = "steps"
+    amount: float = 100
+
+
+@dataclass
+class PPOConfig:
+    """What only PPO needs (Eq. 1-2). The paper gives no values: these are ours."""
+
+    gamma: float = 1.0
+    gae_lambda: float = 1.0
+    critic_learning_rate: float = 1e-5
+    whiten_advantages: bool = True
+
+
+@dataclass
+class RLConfig:
+    """§4. ``method`` is none | grpo | ppo (one file in ``rl/estimators/`` each)."""
+
+    method: str = "grpo"
+    questions: int = 2_000
+    questions_per_step: int = 16
+    #: G
+    group_size: int = 64
+    max_completion_length: int = 1_024
+    #: rollout sampling; the paper says "naive nucleus sampling" and gives no values
+    temperature: float = 1.0
+    top_p: float = 1.0
+    learning_rate: float = 1e-6
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    #: mu, gradient updates per exploration stage (§4.2: one)
+    updates_per_exploration: int = 1
+    #: epsilon of Eq. 1 and 3; the paper gives no value; inert at one update per exploration
+    clip_epsilon: float = 0.2
+    #: beta of Eq. 2 and 3
+    kl_coefficient: float = 0.04
+    #: std(r) of §4.1.2: delta degrees of freedom (0 = population) and the guard added to it
+    std_ddof: int = 0
+    std_guard: float = 1e-8
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+
+
+@dataclass
+class EvaluationConfig:
+    """lm-eval on tasks x modes."""
+
+    tasks: list[str] = field(default_factory=lambda: ["miniature"])
+    #: cot | pot
+    modes: list[str] = field(default_factory=lambda: ["cot"])
+    #: test problems (miniature); None = the whole test set
+    problems: int | None = 800
+    problems_seed: int = 0
+    shots: int = 0
+    max_tokens: int = 1_024
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+
+@dataclass
+class SandboxConfig:
+    """Where model-written programs run."""
+
+    #: auto | bwrap | userns | subprocess
+    backend: str = "auto"
+    timeout: float = 10.0
+    memory_mb: int = 512
+    output_bytes: int = 10_000
+    #: plain subprocess with limits only: no isolation from a hostile program
+    allow_unsandboxed: bool = False
+
+
+@dataclass
+class GraderConfig:
+    name: str = "math_verify"
+    #: wall clock per answer, seconds; the worker process is killed past it
+    timeout: float = 5.0
+
+
+@dataclass
+class ExecutionConfig:
+    """How the work is done, not what it is: never part of an identity."""
+
+    device: str = "auto"
+    #: stages at once (None: one per core, at most 2)
+    workers: int | None = None
+    #: completions or rows in one forward pass
+    micro_batch: int = 256
+    checkpoint_seconds: float = 60.0
+    #: where rollouts and evaluation generate: transformers | vllm
+    generation: str = "transformers"
+    #: accelerate config file for multi-process training; None = one process
+    accelerate_config: str | None = None
+
+
+@dataclass
+class PathsConfig:
+    store: str = "store"
+    reports: str = "reports"
+
+
+@dataclass
+class ScaleConfig:
+    name: str = "mini"
+    #: role -> model
+    models: dict[str, ModelSpec] = field(default_factory=dict)
+    #: name used in mix.weights -> data set
+    sources: dict[str, SourceSpec] = field(default_factory=dict)
+
+
+@dataclass
+class ReplicatesConfig:
+    #: first stage that the replicate seed reaches; its ancestors are shared
+    from_stage: str = "rl"
+    seeds: list[int] = field(default_factory=lambda: [0])
+
+
+@dataclass
+class ComparisonConfig:
+    """One paired comparison of a claim: arm ``a`` against arm ``b`` under one evaluation mode."""
+
+    a: str = MISSING
+    b: str = MISSING
+    mode: str = "cot"
+    #: a_greater | b_greater | none (no expectation)
+    expect: str = "a_greater"
+
+
+@dataclass
+class SweepConfig:
+    """A claim and the arms that test it (``sweeps/*.yaml``)."""
+
+    name: str = MISSING
+    title: str = ""
+    statement: str = ""
+    #: config paths under which arms may differ
+    factor: str = MISSING
+    #: further paths that follow from the factor
+    consequences: list[str] = field(default_factory=list)
+    #: arm name -> overrides
+    arms: dict[str, list[str]] = field(default_factory=dict)
+    replicates: ReplicatesConfig = field(default_factory=ReplicatesConfig)
+    #: what is held equal between arms: flops | tokens | steps, with a sentence for the reader
+    equal: str = ""
+    comparisons: list[ComparisonConfig] = field(default_factory=list)
+    #: ids of ledger entries that the report prints beside ours
+    reference: list[str] = field(default_factory=list)
+    #: what a reader must know before believing the result
+    caveats: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Config:
+    seed: int = 0
+    seeds: SeedsConfig = field(default_factory=SeedsConfig)
+    #: stop after this stage (None: run to the end)
+    until: str | None = None
+    recipe: str = "paper"
+    #: published hyper-parameters, path -> {value, source}; printed beside the values used
+    published: dict[str, Any] = field(default_factory=dict)
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    #: how a question is put to the model: miniature (short) | release (DeepSeek-Math's own wording)
+    prompts: str = "miniature"
+    base: BaseConfig = field(default_factory=BaseConfig)
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    problems: ProblemsConfig = field(default_factory=ProblemsConfig)
+    sft: SFTConfig = field(default_factory=SFTConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    rl: RLConfig = field(default_factory=RLConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    sandbox: SandboxConfig = field(default_factory=SandboxConfig)
+    grader: GraderConfig = field(default_factory=GraderConfig)
+    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    sweep: SweepConfig | None = None
+    #: internal: a launched job runs the stage that this file describes
+    worker_spec: str | None = None

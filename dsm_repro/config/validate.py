@@ -1,0 +1,403 @@
+"""Cross-field checks, before any compute: each message names the key, the value and the fix.
+
+One small function per subject; a check yields the messages of what cannot work. Checks import
+nothing heavy and read no file: whether a path exists is all they ask of the disk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from glob import glob
+from itertools import pairwise
+from pathlib import Path
+
+from dsm_repro.config.compose import STAGE_ORDER, Sweep
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.resolve import has_stage, resolve_model, resolve_source
+from dsm_repro.config.schema import Config, TinyModelConfig
+
+Check = Callable[[Config], Iterator[str]]
+
+STAGES = tuple(stage for stage in STAGE_ORDER if stage != "reward_model")
+READERS = ("miniature", "warc", "wet", "html", "parquet", "jsonl")
+SOURCE_KINDS = ("corpus", "miniature", "jsonl", "hf")
+#: 256 bytes and the tokenizer's special tokens
+SMALLEST_VOCABULARY = 260
+#: how far from 1 a sum of shares may be
+SHARE_TOLERANCE = 1e-6
+
+
+def _one_of(key: str, value: object, known: tuple[str, ...]) -> Iterator[str]:
+    if value not in known:
+        yield f"{key}={value}: unknown. Use one of {', '.join(known)}."
+
+
+def _at_least(key: str, value: float, least: float, why: str = "") -> Iterator[str]:
+    if not value >= least:
+        yield f"{key}={value}: must be at least {least}{' (' + why + ')' if why else ''}."
+
+
+def _positive(key: str, value: float) -> Iterator[str]:
+    if not (value > 0 and math.isfinite(value)):
+        yield f"{key}={value}: must be greater than 0."
+
+
+def _probability(key: str, value: float, zero: bool = True) -> Iterator[str]:
+    if not (0 <= value <= 1 if zero else 0 < value <= 1):
+        yield f"{key}={value}: must lie in {'[' if zero else '('}0, 1]."
+
+
+def _no_file(key: str, path: str) -> Iterator[str]:
+    if not path:
+        yield f"{key}: no file given. Set {key}=PATH."
+    elif not glob(str(Path(path).expanduser()), recursive=True):
+        yield f"{key}={path}: no such file (seen from {Path.cwd()}). Give a path or a glob that matches."
+
+
+def check_until(config: Config) -> Iterator[str]:
+    if config.until is None:
+        return
+    yield from _one_of("until", config.until, STAGES)
+    if config.until in STAGES and not has_stage(config, config.until):
+        yield f"until={config.until}: this arm has no such stage. Switch the stage on, or choose an earlier one."
+
+
+def check_corpus(config: Config) -> Iterator[str]:
+    corpus = config.corpus
+    yield from _one_of("corpus.reader", corpus.reader, READERS)
+    if corpus.reader != "miniature":
+        if not corpus.paths:
+            yield f"corpus.paths=[]: corpus.reader={corpus.reader} needs files. Set corpus.paths=[FILE,...] (globs work)."
+    yield from _at_least("corpus.top_tokens", corpus.top_tokens, 1)
+    yield from _at_least("corpus.rounds", corpus.rounds, 1)
+    yield from _probability("corpus.domain_threshold", corpus.domain_threshold)
+    yield from _probability("corpus.stop_overlap", corpus.stop_overlap)
+    yield from _probability("corpus.minhash.jaccard", corpus.minhash.jaccard)
+    for key in ("bands", "rows", "ngram"):
+        yield from _at_least(f"corpus.minhash.{key}", getattr(corpus.minhash, key), 1)
+    yield from _probability("corpus.classifier.holdout_share", corpus.classifier.holdout_share)
+    for key in ("dim", "word_ngrams", "min_count", "epochs", "bucket", "threads", "positives", "negatives"):
+        yield from _at_least(f"corpus.classifier.{key}", getattr(corpus.classifier, key), 1)
+    gram = corpus.decontamination
+    if not 1 <= gram.min_ngram <= gram.ngram:
+        yield (
+            f"corpus.decontamination.min_ngram={gram.min_ngram}: must lie between 1 and "
+            f"corpus.decontamination.ngram={gram.ngram}."
+        )
+    for key in ("leak_share", "exact_duplicate_share", "near_duplicate_share"):
+        yield from _probability(f"corpus.web.{key}", getattr(corpus.web, key))
+
+
+def check_base(config: Config) -> Iterator[str]:
+    try:
+        spec = resolve_model(config)
+    except ConfigError as error:
+        yield str(error)
+        return
+    key = f"scale.models.{config.base.role}"
+    if spec.path is None and spec.tiny is None:
+        yield f"{key}: neither path nor tiny is set. Give a model's path, or a tiny model to train."
+    if spec.path is None and spec.tiny is not None:
+        yield from _tiny(f"{key}.tiny", spec.tiny)
+        if spec.tiny.context_length < config.pretrain.sequence_length and config.pretrain.enabled:
+            yield (
+                f"pretrain.sequence_length={config.pretrain.sequence_length}: longer than "
+                f"{key}.tiny.context_length={spec.tiny.context_length}. Lower it, or raise the context length."
+            )
+
+
+def _tiny(key: str, tiny: TinyModelConfig) -> Iterator[str]:
+    if tiny.heads < 1 or tiny.hidden_size % tiny.heads:
+        yield (
+            f"{key}.hidden_size={tiny.hidden_size}: not divisible by {key}.heads={tiny.heads}. "
+            "Each head takes an equal part; choose a multiple."
+        )
+    elif (tiny.hidden_size // tiny.heads) % 2:
+        yield (
+            f"{key}.hidden_size={tiny.hidden_size}: {tiny.hidden_size // tiny.heads} dimensions for each of "
+            f"{key}.heads={tiny.heads}; rotary positions need an even number."
+        )
+    yield from _at_least(f"{key}.vocab_size", tiny.vocab_size, SMALLEST_VOCABULARY, "256 bytes and the special tokens")
+    yield from _at_least(f"{key}.layers", tiny.layers, 1)
+    yield from _at_least(f"{key}.context_length", tiny.context_length, 8)
+    yield from _shares(f"{key}.text", tiny.text)
+    yield from _positive(f"{key}.learning_rate", tiny.learning_rate)
+    yield from _at_least(f"{key}.batch_tokens", tiny.batch_tokens, tiny.context_length, "one sequence")
+
+
+def _shares(key: str, weights: dict[str, float]) -> Iterator[str]:
+    for name, weight in weights.items():
+        yield from _positive(f"{key}.{name}", weight)
+    total = math.fsum(weights.values())
+    if abs(total - 1) > SHARE_TOLERANCE:
+        yield f"{key}: the shares {dict(weights)} sum to {total:g}, not 1. Change them so that they do."
+
+
+def check_pretrain(config: Config) -> Iterator[str]:
+    if not config.pretrain.enabled:
+        return
+    yield from _shares("mix.weights", config.mix.weights)
+    for name in config.mix.weights:
+        try:
+            source = resolve_source(config, name)
+        except ConfigError as error:
+            yield str(error)
+            continue
+        key = f"scale.sources.{name}"
+        yield from _one_of(f"{key}.kind", source.kind, SOURCE_KINDS)
+        if source.kind != "corpus" and not source.name:
+            what = {"miniature": "kind of text", "hf": "data set", "jsonl": "files"}.get(source.kind, "data")
+            yield f"{key}.name: empty. Name the {what}."
+    yield from _positive("mix.math_tokens_factor", config.mix.math_tokens_factor)
+    part = config.pretrain
+    yield from _at_least("pretrain.sequence_length", part.sequence_length, 2)
+    yield from _at_least("pretrain.batch_tokens", part.batch_tokens, part.sequence_length, "one sequence")
+    yield from _at_least("pretrain.tokens", part.tokens, part.batch_tokens, "one batch")
+    yield from _at_least("pretrain.warmup_steps", part.warmup_steps, 0)
+    yield from _positive("pretrain.max_epochs", part.max_epochs)
+    yield from _optimiser("pretrain", part.peak_learning_rate, part.weight_decay, part.max_grad_norm, "peak_")
+    yield from _betas("pretrain", part.adam_beta1, part.adam_beta2)
+    if len(part.decay_at) != len(part.decay_to):
+        yield (
+            f"pretrain.decay_at={list(part.decay_at)}: {len(part.decay_at)} steps, but pretrain.decay_to="
+            f"{list(part.decay_to)} has {len(part.decay_to)}. Give one factor for each step."
+        )
+    inside = all(0 < at < 1 for at in part.decay_at)
+    if not inside or any(a >= b for a, b in pairwise(part.decay_at)):
+        yield f"pretrain.decay_at={list(part.decay_at)}: must be increasing fractions of training between 0 and 1."
+    for factor in part.decay_to:
+        yield from _probability("pretrain.decay_to", factor)
+
+
+def _optimiser(key: str, rate: float, decay: float, norm: float, prefix: str = "") -> Iterator[str]:
+    yield from _positive(f"{key}.{prefix}learning_rate", rate)
+    yield from _at_least(f"{key}.weight_decay", decay, 0)
+    yield from _positive(f"{key}.max_grad_norm", norm)
+
+
+def _betas(key: str, beta1: float, beta2: float) -> Iterator[str]:
+    for name, beta in (("adam_beta1", beta1), ("adam_beta2", beta2)):
+        if not 0 <= beta < 1:
+            yield f"{key}.{name}={beta}: must lie in [0, 1)."
+
+
+def check_problems(config: Config) -> Iterator[str]:
+    yield from _one_of("problems.source", config.problems.source, ("miniature", "jsonl"))
+    yield from _one_of("prompts", config.prompts, ("miniature", "release"))
+    yield from _probability("problems.terse_share", config.problems.terse_share)
+
+
+def check_sft(config: Config) -> Iterator[str]:
+    part = config.sft
+    yield from _one_of("sft.format", part.format, ("cot", "pot", "both", "none"))
+    if part.format == "none":
+        return
+    for key in ("examples", "steps", "batch_size", "max_length"):
+        yield from _at_least(f"sft.{key}", getattr(part, key), 1)
+    yield from _at_least("sft.warmup_steps", part.warmup_steps, 0)
+    yield from _optimiser("sft", part.learning_rate, part.weight_decay, part.max_grad_norm)
+
+
+def check_rl(config: Config) -> Iterator[str]:
+    part = config.rl
+    yield from _one_of("rl.method", part.method, ("none", "grpo", "ppo"))
+    if part.method == "none":
+        return
+    if part.method == "grpo" and part.group_size < 2:
+        yield (
+            f"rl.group_size={part.group_size}: a group needs at least 2 completions (Eq. 3 divides by the group's "
+            "standard deviation). Set rl.group_size to 2 or more, or rl=ppo."
+        )
+    yield from _at_least("rl.group_size", part.group_size, 1)
+    for key in ("questions", "questions_per_step", "max_completion_length", "updates_per_exploration"):
+        yield from _at_least(f"rl.{key}", getattr(part, key), 1)
+    if part.questions < part.questions_per_step:
+        yield (
+            f"rl.questions={part.questions}: fewer than rl.questions_per_step={part.questions_per_step}. "
+            "One step takes different questions; raise rl.questions."
+        )
+    if not (has_stage(config, "sft") or has_stage(config, "pretrain") or resolve_model(config).path):
+        yield (
+            f"rl.method={part.method}: no stage before rl has seen a problem (sft.format=none, pretrain.enabled=false, "
+            "a tiny base). Switch sft or pretrain on, or rl=none."
+        )
+    yield from _positive("rl.temperature", part.temperature)
+    yield from _probability("rl.top_p", part.top_p, zero=False)
+    yield from _at_least("rl.kl_coefficient", part.kl_coefficient, 0)
+    yield from _positive("rl.clip_epsilon", part.clip_epsilon)
+    yield from _one_of("rl.std_ddof", str(part.std_ddof), ("0", "1"))
+    if part.std_ddof >= part.group_size:
+        yield f"rl.std_ddof={part.std_ddof}: needs rl.group_size={part.group_size} to be larger."
+    yield from _at_least("rl.std_guard", part.std_guard, 0)
+    yield from _optimiser("rl", part.learning_rate, part.weight_decay, part.max_grad_norm)
+    yield from _betas("rl", part.adam_beta1, part.adam_beta2)
+    yield from _one_of("rl.budget.unit", part.budget.unit, ("flops", "steps"))
+    yield from _positive("rl.budget.amount", part.budget.amount)
+    if part.method == "ppo":
+        yield from _probability("rl.ppo.gamma", part.ppo.gamma)
+        yield from _probability("rl.ppo.gae_lambda", part.ppo.gae_lambda)
+        yield from _positive("rl.ppo.critic_learning_rate", part.ppo.critic_learning_rate)
+
+
+def check_reward(config: Config) -> Iterator[str]:
+    yield from _one_of("reward.kind", config.reward.kind, ("rule",))
+    yield from _probability("reward.max_ungradable", config.reward.max_ungradable)
+    if config.reward.correct <= config.reward.incorrect:
+        yield (
+            f"reward.correct={config.reward.correct}: must be greater than "
+            f"reward.incorrect={config.reward.incorrect}, or training learns to be wrong."
+        )
+
+
+def check_evaluation(config: Config) -> Iterator[str]:
+    part = config.evaluation
+    if not part.tasks:
+        yield "evaluation.tasks=[]: nothing to evaluate. Name at least one task."
+    if not part.modes:
+        yield "evaluation.modes=[]: nothing to evaluate. Use cot, pot or both of them."
+    for mode in part.modes:
+        yield from _one_of("evaluation.modes", mode, ("cot", "pot"))
+    if len(set(part.modes)) < len(part.modes):
+        yield f"evaluation.modes={list(part.modes)}: the same mode twice. Name each once."
+    if part.problems is not None:
+        yield from _at_least("evaluation.problems", part.problems, 1)
+    yield from _at_least("evaluation.shots", part.shots, 0)
+    yield from _at_least("evaluation.max_tokens", part.max_tokens, 1)
+    yield from _at_least("evaluation.temperature", part.temperature, 0)
+    yield from _probability("evaluation.top_p", part.top_p, zero=False)
+
+
+def check_sandbox_and_grader(config: Config) -> Iterator[str]:
+    yield from _one_of("sandbox.backend", config.sandbox.backend, ("auto", "bwrap", "userns", "subprocess"))
+    if config.sandbox.backend == "subprocess" and not config.sandbox.allow_unsandboxed:
+        yield (
+            "sandbox.backend=subprocess: a plain subprocess does not isolate a hostile program. "
+            "Use sandbox.backend=auto, or accept the risk with sandbox.allow_unsandboxed=true."
+        )
+    yield from _positive("sandbox.timeout", config.sandbox.timeout)
+    yield from _at_least("sandbox.memory_mb", config.sandbox.memory_mb, 32, "Python alone needs that")
+    yield from _at_least("sandbox.output_bytes", config.sandbox.output_bytes, 1)
+    yield from _one_of("grader.name", config.grader.name, ("math_verify",))
+    yield from _positive("grader.timeout", config.grader.timeout)
+
+
+def check_execution(config: Config) -> Iterator[str]:
+    part = config.execution
+    if part.workers is not None:
+        yield from _at_least("execution.workers", part.workers, 1)
+    yield from _at_least("execution.micro_batch", part.micro_batch, 1)
+    yield from _positive("execution.checkpoint_seconds", part.checkpoint_seconds)
+    yield from _one_of("execution.generation", part.generation, ("transformers", "vllm"))
+
+
+def find_corpus_files(config: Config) -> Iterator[str]:
+    if config.corpus.reader != "miniature":
+        for path in config.corpus.paths:
+            yield from _no_file("corpus.paths", path)
+    for path in config.corpus.seed_paths:
+        yield from _no_file("corpus.seed_paths", path)
+
+
+def find_model(config: Config) -> Iterator[str]:
+    path = resolve_model(config).path
+    if path is None:
+        return
+    local = path.startswith((".", "/", "~")) or path.count("/") > 1
+    if local and not Path(path).expanduser().is_dir():
+        yield (
+            f"scale.models.{config.base.role}.path={path}: no such folder (seen from {Path.cwd()}). "
+            "Give a folder that holds config.json and weights, or a hub id ORGANISATION/MODEL."
+        )
+
+
+def find_sources(config: Config) -> Iterator[str]:
+    for name in config.mix.weights if config.pretrain.enabled else ():
+        source = resolve_source(config, name)
+        if source.kind == "jsonl":
+            yield from _no_file(f"scale.sources.{name}.name", source.name)
+
+
+def find_problems(config: Config) -> Iterator[str]:
+    if config.problems.source == "jsonl":
+        if has_stage(config, "sft") or has_stage(config, "rl"):
+            yield from _no_file("problems.train_path", config.problems.train_path)
+        yield from _no_file("problems.test_path", config.problems.test_path)
+
+
+def find_accelerate_config(config: Config) -> Iterator[str]:
+    if config.execution.accelerate_config is not None:
+        yield from _no_file("execution.accelerate_config", config.execution.accelerate_config)
+
+
+CHECKS: tuple[Check, ...] = (
+    check_until,
+    check_corpus,
+    check_base,
+    check_pretrain,
+    check_problems,
+    check_sft,
+    check_rl,
+    check_reward,
+    check_evaluation,
+    check_sandbox_and_grader,
+    check_execution,
+)
+
+FILE_CHECKS: tuple[Check, ...] = (
+    find_corpus_files,
+    find_model,
+    find_sources,
+    find_problems,
+    find_accelerate_config,
+)
+#: ``until=corpus`` asks for no model and no problems
+CORPUS_ONLY: tuple[Check, ...] = (check_until, check_corpus, check_execution)
+CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files,)
+
+
+def faults(config: Config) -> list[str]:
+    """What in the config itself cannot work: the messages of every check, in order."""
+    return [message for check in (CORPUS_ONLY if config.until == "corpus" else CHECKS) for message in check(config)]
+
+
+def missing_files(config: Config) -> list[str]:
+    """Files and folders that a run would read and that are not there; call for a config without faults."""
+    checks = CORPUS_FILES_ONLY if config.until == "corpus" else FILE_CHECKS
+    return [message for check in checks for message in check(config)]
+
+
+def validate(config: Config) -> None:
+    """Raise ConfigError with one line per fault or missing file."""
+    found = faults(config) or missing_files(config)
+    if found:
+        raise ConfigError("\n".join(found))
+
+
+def missing_files_of(sweep: Sweep) -> list[str]:
+    """The missing files of all arms, each once."""
+    return list(dict.fromkeys(message for arm in sweep.first_of_each() for message in missing_files(arm.config)))
+
+
+def validate_sweep(sweep: Sweep) -> None:
+    """Check each arm once (replicates differ in seeds only), and that comparisons name arms that exist.
+
+    Whether files are there is another question (:func:`missing_files_of`): a plan can be made without them.
+    """
+    arms = sweep.first_of_each()
+    for arm in arms:
+        found = faults(arm.config)
+        if found:
+            where = f"arm {arm.name}: " if len(arms) > 1 else ""
+            raise ConfigError("\n".join(where + message for message in found))
+    names = [arm.name for arm in arms]
+    for comparison in sweep.claim.comparisons:
+        for name in (comparison.a, comparison.b):
+            if name not in names:
+                raise ConfigError(
+                    f"sweep.comparisons: {name!r} is not an arm of sweep={sweep.name}. Use one of {', '.join(names)}."
+                )
+        if comparison.expect not in ("a_greater", "b_greater", "none"):
+            raise ConfigError(
+                f"sweep.comparisons.expect={comparison.expect}: unknown. Use a_greater, b_greater or none."
+            )

@@ -1,0 +1,1 @@
+"""Corpus curation, §2.1: from crawled pages to a ranked, deduplicated, decontaminated maths corpus."""

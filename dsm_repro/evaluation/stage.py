@@ -1,0 +1,80 @@
+"""The stage ``evaluate``: lm-eval on the arm's last model (§2.3, §3.2; protocol in the record)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsm_repro.config.resolve import model_parent
+from dsm_repro.config.schema import Config
+from dsm_repro.pipeline.cost import generation_flops
+from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+
+#: seconds for one sandboxed program
+PROGRAM_SECONDS = 0.02
+#: problems assumed where the whole of a file is evaluated
+WHOLE_SET = 1_319
+
+
+def parents(config: Config) -> tuple[str, ...]:
+    return (model_parent(config, "evaluate"),)
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """Tasks, decoding, grader and questions; the seed only where something is drawn."""
+    evaluation = config.evaluation
+    drawn = evaluation.temperature > 0 or evaluation.shots > 0
+    return {
+        "tasks": list(evaluation.tasks),
+        "modes": list(evaluation.modes),
+        "problems": evaluation.problems,
+        "problems_seed": evaluation.problems_seed,
+        "shots": evaluation.shots,
+        "max_tokens": evaluation.max_tokens,
+        "temperature": evaluation.temperature,
+        "top_p": evaluation.top_p if evaluation.temperature > 0 else None,
+        "prompts": config.prompts,
+        "source": config.problems.source,
+        "exemplars_seed": config.problems.seed if evaluation.shots else None,
+        "dtype": config.base.dtype,
+        "grader": {"name": config.grader.name, "timeout": config.grader.timeout},
+        "sandbox": {
+            "timeout": config.sandbox.timeout,
+            "memory_mb": config.sandbox.memory_mb,
+            "output_bytes": config.sandbox.output_bytes,
+        }
+        if "pot" in evaluation.modes
+        else None,
+        "seed": config.seeds.evaluate if drawn else None,
+    }
+
+
+def inputs(config: Config) -> tuple[Any, ...]:
+    from dsm_repro.reasoning.problemset import problem_files
+
+    return problem_files(config.problems, "test", *(("train",) if config.evaluation.shots else ()))
+
+
+def estimate(config: Config) -> Estimate:
+    from dsm_repro.training.planning import base_shape
+
+    count = (config.evaluation.problems or WHOLE_SET) * len(config.evaluation.modes) * len(config.evaluation.tasks)
+    length = config.evaluation.max_tokens
+    programs = count if "pot" in config.evaluation.modes else 0
+    shape = base_shape(config)
+    return Estimate(
+        tokens=float(count * length),
+        flops=generation_flops(shape, 0, count * length, float(count) * length**2),
+        disk_bytes=count * 2_000.0,
+        memory_bytes=shape.parameters * 4.0,
+        seconds=programs * PROGRAM_SECONDS,
+    )
+
+
+def run(ctx: StageContext) -> None:
+    from dsm_repro.evaluation.run import evaluate
+
+    parent = model_parent(ctx.config, "evaluate")
+    ctx.record(evaluate(ctx, ctx.parents[parent] / "model"))
+
+
+STAGE = Stage("evaluate", 1, parents, identity, run, estimate, inputs)

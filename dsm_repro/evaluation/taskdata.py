@@ -1,0 +1,62 @@
+"""The documents of a task: test problems with their prompts, training problems as few-shot exemplars."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextvars import ContextVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.schema import Config
+from dsm_repro.miniature.problems import Problem
+from dsm_repro.reasoning.formats import cot_target, pot_target, prompt
+from dsm_repro.reasoning.problemset import load_problems
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+#: lm-eval calls ``load_dataset`` with the YAML's arguments only, so the arm's config comes this way
+CONFIG: ContextVar[Config] = ContextVar("evaluation_config")
+#: exemplars are drawn by lm-eval's sampler from this many training problems
+FEWSHOT_POOL = 64
+
+
+def test_problems(config: Config) -> list[Problem]:
+    """The questions that the arm is scored on: the same ones for every arm of a sweep."""
+    return load_problems(config.problems, "test", config.evaluation.problems, config.evaluation.problems_seed)
+
+
+def problems_digest(problems: list[Problem]) -> str:
+    """Names the test set in the protocol: equal digests, equal questions and gold answers in equal order."""
+    rows = [(problem.id, problem.question, problem.answer) for problem in problems]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def _document(problem: Problem, mode: str, template: str) -> dict[str, Any]:
+    target = cot_target(problem.cot, template) if mode == "cot" else pot_target(problem.program, template)
+    return {**asdict(problem), "mode": mode, "prompt": prompt(problem.question, mode, template), "target": target}
+
+
+def load_dataset(mode: str, **_: Any) -> DatasetDict:
+    """The splits of one task, as lm-eval's ``custom_dataset`` wants them.
+
+    Raises:
+        ConfigError: few-shot exemplars wanted where the training problems have no solution in this mode.
+    """
+    from datasets import Dataset, DatasetDict
+
+    config = CONFIG.get()
+    test = test_problems(config)
+    train = load_problems(config.problems, "train", FEWSHOT_POOL, config.problems.seed)
+    solved = [problem for problem in train if (problem.cot if mode == "cot" else problem.program)]
+    if config.evaluation.shots and len(solved) < config.evaluation.shots:
+        raise ConfigError(
+            f"evaluation.shots={config.evaluation.shots}: only {len(solved)} training problems have a {mode} solution. "
+            f"Lower evaluation.shots, or give problems.train_path a file with `{mode if mode == 'cot' else 'program'}`."
+        )
+    splits = {"test": test, "train": solved}
+    return DatasetDict(
+        {name: Dataset.from_list([_document(p, mode, config.prompts) for p in rows]) for name, rows in splits.items()}
+    )

@@ -1,0 +1,58 @@
+"""The stage ``sft``: supervised fine-tuning on worked solutions, programs, or both (§3)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dsm_repro.config.resolve import model_parent, resolve_model
+from dsm_repro.config.schema import Config
+from dsm_repro.finetuning.data import check_format
+from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+from dsm_repro.reasoning.formats import MODES, template_id
+from dsm_repro.reasoning.problemset import problem_files
+from dsm_repro.training.planning import training_estimate
+
+#: tokens of an example, for the plan: measured on the miniature's, guessed for others
+EXAMPLE_TOKENS = {"miniature": 50, "jsonl": 300}
+
+
+def parents(config: Config) -> tuple[str, ...]:
+    return (model_parent(config, "sft"),)
+
+
+def identity(config: Config) -> Any:
+    check_format(config.sft.format)
+    modes = MODES if config.sft.format == "both" else (config.sft.format,)
+    problems: dict[str, Any] = {"source": config.problems.source}
+    if config.problems.source == "miniature":
+        problems["seed"] = config.problems.seed
+        if "cot" in modes:
+            problems["terse_share"] = config.problems.terse_share
+    return {
+        "sft": asdict(config.sft),
+        "problems": problems,
+        "prompts": [template_id(mode, config.prompts) for mode in modes],
+        "dtype": config.base.dtype,
+        "seed": config.seeds.sft,
+    }
+
+
+def inputs(config: Config) -> tuple[Path, ...]:
+    return problem_files(config.problems, "train")
+
+
+def estimate(config: Config) -> Estimate:
+    c = config.sft
+    length = c.max_length if c.packing else min(c.max_length, EXAMPLE_TOKENS.get(config.problems.source, c.max_length))
+    return training_estimate(resolve_model(config), config.base.dtype, c.steps * c.batch_size * length, length)
+
+
+def run(ctx: StageContext) -> None:
+    from dsm_repro.finetuning.run import fine_tune
+
+    fine_tune(ctx, model_parent(ctx.config, "sft"))
+
+
+STAGE = Stage(name="sft", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)

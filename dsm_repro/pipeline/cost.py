@@ -1,0 +1,77 @@
+"""The cost ledger of a stage, and the FLOP formulas of a decoder-only transformer.
+
+Convention: one multiply-accumulate is 2 FLOPs; a backward pass costs twice its forward pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """What the FLOP formulas need to know of a Llama-architecture model."""
+
+    hidden_size: int
+    layers: int
+    intermediate_size: int
+    vocab_size: int
+    heads: int = 1
+    kv_heads: int = 1
+
+    @property
+    def block_parameters(self) -> int:
+        """Weights that take part in matrix products, per layer: q, k, v, o and the gated MLP."""
+        kv = self.hidden_size * self.kv_heads // max(self.heads, 1)
+        attention = 2 * self.hidden_size * self.hidden_size + 2 * self.hidden_size * kv
+        return attention + 3 * self.hidden_size * self.intermediate_size
+
+    @property
+    def parameters(self) -> int:
+        """All weights, with a tied embedding."""
+        norms = (2 * self.layers + 1) * self.hidden_size
+        return self.layers * self.block_parameters + norms + self.vocab_size * self.hidden_size
+
+
+def forward_flops(shape: ModelShape, tokens: int, sum_squared_lengths: float) -> float:
+    """FLOPs of one forward pass over ``tokens`` tokens in sequences whose squared lengths sum to the third argument.
+
+    Matrix products 2·tokens·(layers·block + vocab·hidden), plus attention scores and values
+    4·layers·hidden·Σ L² (the full square, as dense kernels compute it).
+    """
+    dense = 2.0 * tokens * (shape.layers * shape.block_parameters + shape.vocab_size * shape.hidden_size)
+    return dense + 4.0 * shape.layers * shape.hidden_size * sum_squared_lengths
+
+
+def train_flops(shape: ModelShape, tokens: int, sum_squared_lengths: float) -> float:
+    """FLOPs of a forward and a backward pass."""
+    return 3.0 * forward_flops(shape, tokens, sum_squared_lengths)
+
+
+def generation_flops(shape: ModelShape, prompt_tokens: int, total_tokens: int, sum_squared_lengths: float) -> float:
+    """FLOPs of cached decoding: every token passes once; attention over the growing prefix is half the square."""
+    dense = 2.0 * total_tokens * (shape.layers * shape.block_parameters + shape.vocab_size * shape.hidden_size)
+    return dense + 2.0 * shape.layers * shape.hidden_size * sum_squared_lengths
+
+
+@dataclass
+class Cost:
+    """What a stage spent. ``flops`` by purpose (``train``, ``generate``, ``reference``, ``critic``, ``forward``)."""
+
+    flops: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add_flops(self, purpose: str, amount: float) -> None:
+        self.flops[purpose] = self.flops.get(purpose, 0.0) + amount
+
+    def add_tokens(self, purpose: str, amount: float) -> None:
+        self.tokens[purpose] = self.tokens.get(purpose, 0.0) + amount
+
+    @property
+    def total_flops(self) -> float:
+        return sum(self.flops.values())
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,152 @@
+"""The sweep's index, ``<store>/sweeps/<name>/arms.json``: how each arm stands, as it happens.
+
+The report is a pure function of this file and of the records in the store.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dsm_repro.config.compose import Sweep
+from dsm_repro.config.container import to_container
+from dsm_repro.pipeline.graph import Graph, Node
+from dsm_repro.pipeline.plan import Plan
+from dsm_repro.pipeline.store import Store, explained, write_text
+
+HIT, DONE, RUNNING, WAITING, FAILED, BLOCKED = "hit", "done", "running", "waiting", "failed", "blocked"
+FINISHED = (HIT, DONE)
+
+INDEX = "arms.json"
+
+
+def index_path(store_root: Path, name: str) -> Path:
+    return store_root / "sweeps" / name / INDEX
+
+
+def sweeps_in(store_root: Path) -> list[str]:
+    """Names of the sweeps whose index lies in the store, sorted."""
+    return sorted(path.parent.name for path in store_root.glob(f"sweeps/*/{INDEX}"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Index:
+    """The states of all stages of a sweep; written at every change. Safe to use from two threads."""
+
+    def __init__(self, sweep: Sweep, graph: Graph, store: Store, plan: Plan) -> None:
+        self.sweep, self.graph, self.store, self.plan = sweep, graph, store, plan
+        self.path = index_path(store.root, sweep.name)
+        self.states = {id: HIT if store.has(node.stage, node.key) else WAITING for id, node in graph.nodes.items()}
+        self.errors: dict[str, dict[str, str]] = {}
+        self.executed = 0
+        self._lock = threading.Lock()
+        self._previous = self._read()
+        same = self._previous.get("arms") is not None and self._stages(self._previous) == list(graph.arms)
+        self.started = str(self._previous["started"]) if same else _now()
+        self.finished: str | None = None
+
+    @property
+    def all_hit(self) -> bool:
+        return all(state == HIT for state in self.states.values())
+
+    @property
+    def already_complete(self) -> bool:
+        """Whether the file on the disk already tells of these very arms, finished: then it is left as it is."""
+        told = self._previous
+        return (
+            self.all_hit
+            and bool(told.get("finished"))
+            and told.get("sweep") == asdict(self.sweep.claim)
+            and [_said(arm) for arm in told["arms"]] == [_said(arm) for arm in self.arms()]
+        )
+
+    def set(self, node: Node, state: str, error: dict[str, str] | None = None) -> bool:
+        """Note a state and write the file if it is new; returns whether it was."""
+        with self._lock:
+            if self.states[node.id] == state:
+                return False
+            self.states[node.id] = state
+            if error is not None:
+                self.errors[node.id] = error
+            self._write()
+            return True
+
+    def begin(self) -> None:
+        with explained(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock:
+                self._write()
+
+    def end(self) -> None:
+        """Write the index for the last time; ``finished`` is set where every arm is."""
+        with self._lock, explained(self.path):
+            for id, state in self.states.items():
+                self.states[id] = WAITING if state == RUNNING else state
+            self.finished = _now() if all(state in FINISHED for state in self.states.values()) else None
+            self._write()
+
+    def error_of(self, arm: int) -> dict[str, str] | None:
+        """What stopped an arm: the error of its first failed stage."""
+        for stage, key in self.graph.arms[arm].items():
+            if f"{stage}/{key}" in self.errors:
+                return self.errors[f"{stage}/{key}"]
+        return None
+
+    def arms(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": arm.name,
+                "seed": arm.seed,
+                "overrides": list(arm.overrides),
+                "stages": dict(stages),
+                "states": {stage: self.states[f"{stage}/{key}"] for stage, key in stages.items()},
+                "error": self.error_of(number),
+                "config": to_container(arm.config),
+            }
+            for number, (arm, stages) in enumerate(zip(self.sweep.arms, self.graph.arms, strict=True))
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """The file's content. ``dedup`` counts unique stages against those of separate runs, and those made now."""
+        return {
+            "name": self.sweep.name,
+            "declared": self.sweep.declared,
+            "sweep": asdict(self.sweep.claim),
+            "arms": self.arms(),
+            "plan": self.plan.state(),
+            "dedup": {
+                "stages_executed": len(self.graph.nodes),
+                "stages_separate": self.graph.separate,
+                "stages_executed_now": self.executed,
+            },
+            "started": self.started,
+            "finished": self.finished,
+        }
+
+    def _write(self) -> None:
+        write_text(self.path, json.dumps(self.state(), indent=1))
+
+    def _read(self) -> dict[str, Any]:
+        """The index of an earlier run; empty where there is none that can be read, for it is made anew."""
+        try:
+            told = json.loads(self.path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return told if isinstance(told, dict) and isinstance(told.get("arms"), list) else {}
+
+    @staticmethod
+    def _stages(told: dict[str, Any]) -> list[Any]:
+        return [arm.get("stages") for arm in told["arms"]]
+
+
+def _said(arm: dict[str, Any]) -> dict[str, Any]:
+    """What an arm's entry says of the result: states and the execution section may differ between runs."""
+    config = {k: v for k, v in arm.get("config", {}).items() if k not in ("execution", "paths")}
+    return {**{k: arm.get(k) for k in ("name", "seed", "stages", "error")}, "config": config}

@@ -1,0 +1,98 @@
+"""A stage is a pure function from (its part of the config, its parents' artifacts) to an artifact.
+
+The pipeline knows stages only through :class:`Stage`; a stage knows the pipeline only through
+:class:`StageContext`. Modules that define a stage import nothing heavy at the top, so that a plan
+can be made without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dsm_repro.config.schema import Config
+from dsm_repro.pipeline.cost import Cost
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stage is expected to spend, before it runs."""
+
+    tokens: float = 0.0
+    flops: float = 0.0
+    disk_bytes: float = 0.0
+    memory_bytes: float = 0.0
+    #: seconds where FLOPs say nothing (parsing, sandboxed programs), added to FLOPs / rate
+    seconds: float = 0.0
+    #: remarks for the reader of the plan ("clipping is inert at one update per exploration")
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One room of the pipeline.
+
+    ``parents`` gives the names of the stages it reads, for this config; ``identity`` the part of the
+    config that changes its result, and nothing else, as plain JSON values; ``inputs`` the files whose
+    digests enter the key; ``run`` writes the artifact under ``ctx.out``.
+    """
+
+    name: str
+    version: int
+    parents: Callable[[Config], tuple[str, ...]]
+    identity: Callable[[Config], Any]
+    run: Callable[[StageContext], None]
+    estimate: Callable[[Config], Estimate] = lambda config: Estimate()
+    inputs: Callable[[Config], tuple[Path, ...]] = lambda config: ()
+
+
+@dataclass
+class StageContext:
+    """What a running stage sees.
+
+    ``out`` is a temporary sibling of the final artifact: it is published by an atomic rename when
+    ``run`` returns. ``scratch`` survives a kill, so checkpoints go there.
+    """
+
+    config: Config
+    out: Path
+    scratch: Path
+    #: parent stage name -> its published artifact
+    parents: dict[str, Path]
+    threads: int = 1
+    cost: Cost = field(default_factory=Cost)
+    #: called with (done, total, unit); the worker throttles and stores it for the live view
+    on_progress: Callable[[float, float, str], None] | None = None
+
+    def progress(self, done: float, total: float, unit: str = "steps") -> None:
+        """Say how far the stage is; shown as rate and time left."""
+        if self.on_progress is not None:
+            self.on_progress(done, total, unit)
+
+    def log(self, step: int, **values: float | int | str | None) -> None:
+        """Append one line to ``metrics.jsonl``. Values must not depend on wall-clock time."""
+        with (self.out / "metrics.jsonl").open("a") as f:
+            f.write(json.dumps({"step": step, **values}) + "\n")
+
+    def rewind_metrics(self, step: int) -> None:
+        """Drop metric lines after ``step``: called when a killed stage resumes from a checkpoint."""
+        path = self.out / "metrics.jsonl"
+        if path.exists():
+            lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
+            kept = [line for line in lines if json.loads(line)["step"] <= step]
+            # written in scratch and moved: a kill in the middle must not lose the lines before the checkpoint,
+            # nor leave a file in the artifact
+            temporary = self.scratch / "metrics.rewound"
+            temporary.write_text("".join(line + "\n" for line in kept))
+            temporary.replace(path)
+
+    def record(self, value: dict[str, Any]) -> None:
+        """Write ``record.json``: the stage's result for the report. No wall-clock times in it."""
+        (self.out / "record.json").write_text(json.dumps(value, indent=1, sort_keys=True))
+
+    def now(self) -> float:
+        return time.monotonic()

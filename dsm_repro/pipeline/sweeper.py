@@ -1,0 +1,233 @@
+"""Runs a sweep: each unique stage once, wave by wave; a failing arm does not stop the others.
+
+Who runs a wave is the caller's business (``launch``): Hydra's launchers, or a plain loop in a test.
+Each job is the file of a :class:`~dsm_repro.pipeline.worker.Spec`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dsm_repro.config.compose import Sweep
+from dsm_repro.config.container import to_container
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.factor import check_factor
+from dsm_repro.config.paths import store_dir
+from dsm_repro.config.validate import missing_files_of, validate_sweep
+from dsm_repro.pipeline import plan as planning
+from dsm_repro.pipeline.graph import Graph, Node, build
+from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, WAITING, Index
+from dsm_repro.pipeline.liveview import LiveView
+from dsm_repro.pipeline.provenance import cores
+from dsm_repro.pipeline.stage import Stage
+from dsm_repro.pipeline.store import Store, explained
+from dsm_repro.pipeline.worker import Spec, load_stage, run_spec
+
+#: (spec files, number of the first job, stages at once); returns when all have ended
+Launch = Callable[[Sequence[Path], int, int], None]
+
+#: errors whose message says all that a user needs
+ACTIONABLE = ("ConfigError", "DataError", "StoreError")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep ended. ``failures``: (arm, seed, stage, message) of each arm that did not finish."""
+
+    name: str
+    store: Path
+    executed: int
+    failures: list[tuple[str, int, str, str]] = field(default_factory=list)
+    #: artifacts of the arms' last stages
+    artifacts: list[Path] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.failures else 0
+
+
+def loader(registry: Mapping[str, str]) -> Callable[[str], Stage]:
+    """Stage name -> Stage, each imported once. The loader raises ConfigError for a name not in the registry."""
+
+    @functools.lru_cache(maxsize=None)
+    def load(name: str) -> Stage:
+        if name not in registry:
+            raise ConfigError(f"stage {name}: unknown. Use one of {', '.join(registry)}.")
+        return load_stage(registry[name])
+
+    return load
+
+
+def prepare(
+    sweep: Sweep, registry: Mapping[str, str], files_may_lack: bool = False
+) -> tuple[Graph, Store, planning.Plan]:
+    """Check every arm, then the union graph and the plan; spends nothing and writes nothing.
+
+    Raises ConfigError or DataError. With ``files_may_lack`` missing files are said in the plan instead:
+    what a run on another machine would cost can be asked here.
+    """
+    validate_sweep(sweep)
+    if sweep.declared:
+        check_factor(sweep)
+    missing = missing_files_of(sweep)
+    if missing and not files_may_lack:
+        raise ConfigError("\n".join(missing))
+    load = loader(registry)
+    graph = build([arm.config for arm in sweep.arms], load, inputs_may_lack=files_may_lack)
+    store = Store(store_dir(sweep.arms[0].config))
+    return graph, store, planning.make(sweep, graph, store, load, missing)
+
+
+def execute(sweep: Sweep, registry: Mapping[str, str], launch: Launch) -> Outcome:
+    """Make every stage that the store lacks. Raises ConfigError or DataError before anything is spent."""
+    graph, store, plan = prepare(sweep, registry)
+    index = Index(sweep, graph, store, plan)
+    if not index.already_complete:
+        index.begin()
+        try:
+            if not index.all_hit:
+                _run_waves(index, registry, launch)
+        finally:
+            index.end()
+    last = dict.fromkeys(next(reversed(stages.items())) for stages in graph.arms)
+    artifacts = [store.path(*node) for node in last if index.states["/".join(node)] in FINISHED]
+    return Outcome(sweep.name, store.root, index.executed, _failures(index), artifacts)
+
+
+def _run_waves(index: Index, registry: Mapping[str, str], launch: Launch) -> None:
+    widths, workers = index.graph.widths(), planning.workers_of(index.sweep)
+    started = 0
+    with ExitStack() as stack:
+        with explained(index.store.root):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".specs-", dir=index.store.root)))
+        view = stack.enter_context(LiveView(index))
+        for wave in index.graph.waves():
+            ready = _ready(index, wave)
+            if not ready:
+                continue
+            threads = threads_per_stage(workers, widths[ready[0].depth])
+            specs = [_write_spec(node, index.store, registry, threads, folder) for node in ready]
+            with view.watching(ready):
+                died = _launch(launch, specs, started, workers)
+            started += len(ready)
+            for node in ready:
+                _settle(index, node, died)
+
+
+def threads_per_stage(workers: int, width: int) -> int:
+    """Threads of each stage of a wave: the cores shared among the stages at once.
+
+    ``width`` counts the whole wave, stages in the store included, so that a resumed sweep computes
+    with the thread count of an undisturbed one.
+    """
+    return max(1, cores() // min(workers, width))
+
+
+def _ready(index: Index, wave: Sequence[Node]) -> list[Node]:
+    """The wave's stages to run; those with an unfinished parent are noted as blocked."""
+    ready = []
+    for node in wave:
+        if index.states[node.id] != WAITING:
+            continue
+        if all(index.states[parent.id] in FINISHED for parent in index.graph.parents_of(node)):
+            ready.append(node)
+        else:
+            index.set(node, BLOCKED)
+    return ready
+
+
+def _write_spec(node: Node, store: Store, registry: Mapping[str, str], threads: int, folder: Path) -> Path:
+    config = to_container(node.config)
+    spec = Spec(node.stage, registry[node.stage], node.key, config, node.parents, str(store.root), threads)
+    path = folder / f"{node.stage}-{node.key}.json"
+    with explained(path):
+        spec.write(path)
+    return path
+
+
+def _launch(launch: Launch, specs: Sequence[Path], first: int, workers: int) -> str | None:
+    """Run one wave; what a dead worker process leaves behind is a message, not an end of the sweep."""
+    try:
+        launch(specs, first, workers)
+    except Exception as error:  # a launcher has its own error types; stages that finished are in the store
+        return (
+            f"the launcher stopped: {type(error).__name__}: {error} (a worker that runs out of memory is killed). "
+            "Run the same command again to resume, with execution.workers=1 if memory is short."
+        )
+    return None
+
+
+def _settle(index: Index, node: Node, died: str | None) -> None:
+    """Note how a launched stage ended; what counts is whether the store has it."""
+    if index.store.has(node.stage, node.key):
+        index.executed += 1
+        index.set(node, DONE)
+        return
+    said = index.store.read_error(node.stage, node.key) or {}
+    message = said.get("message") or died or "the stage ended without an artifact. Run the same command again."
+    if said and said.get("type") not in ACTIONABLE:
+        log = log_path(index.store.root, node.stage, node.key)
+        message = f"{said.get('type')}: {message} (traceback in {log})"
+    error = {"stage": node.stage, "message": str(message), "traceback": str(said.get("traceback", ""))}
+    index.set(node, FAILED, error)
+
+
+def _failures(index: Index) -> list[tuple[str, int, str, str]]:
+    found = []
+    for number, arm in enumerate(index.sweep.arms):
+        error = index.error_of(number)
+        if error is not None:
+            found.append((arm.name, arm.seed, error["stage"], error["message"]))
+    return found
+
+
+def log_path(store_root: Path, stage: str, key: str) -> Path:
+    """Where a launched stage's own output goes: libraries talk a lot, and several stages run at once."""
+    return store_root / ".logs" / f"{stage}-{key}.log"
+
+
+@contextmanager
+def _output_to(path: Path) -> Iterator[None]:
+    """Send what this process and its children write to stdout and stderr to a file, below Python's own streams."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    streams = (sys.stdout, sys.stderr)
+    for stream in streams:
+        stream.flush()
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    try:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        yield
+    finally:
+        for stream in streams:
+            stream.flush()
+        for descriptor, original in zip((1, 2), kept, strict=True):
+            os.dup2(original, descriptor)
+            os.close(original)
+        os.close(log)
+
+
+def run_task(config: Any) -> str:
+    """What a launched job does: run the stage that ``config.worker_spec`` describes.
+
+    Returns "done", "hit" or "failed". An error is in the stage's ``error.json`` and stays with its own
+    arm: raised here, it would end the launcher and with it the other stages of the wave.
+    """
+    spec = Spec.read(config.worker_spec)
+    with _output_to(log_path(Path(spec.store), spec.stage, spec.key)):
+        try:
+            return run_spec(spec)
+        except Exception:  # run_spec has recorded it; the sweeper reads it from there
+            traceback.print_exc()
+            return "failed"

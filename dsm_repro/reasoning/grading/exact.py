@@ -1,0 +1,98 @@
+"""The cheap paths: equal text and exact numbers, without sympy.
+
+Most answers of grade-school and of synthetic problems are decided here, in about a microsecond.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+
+#: a text beyond this is no plain number
+MAX_NUMBER_CHARS = 120
+#: Python prints a float with up to 17 significant digits; nobody writes 15 by hand
+PRINTED_FLOAT_DIGITS = 15
+#: how far such a float may lie from the gold value, relative to it: its own rounding, a few operations long
+PRINTED_FLOAT_TOLERANCE = Fraction(1, 10**12)
+
+_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_SLASH = re.compile(r"([+-]?)\(?([+-]?\d+)\)?/\(?(\d+)\)?", re.ASCII)
+_FRAC = re.compile(r"([+-]?)\\frac(?:\{([+-]?\d+)\}|(\d))(?:\{([+-]?\d+)\}|(\d))", re.ASCII)
+_MIXED = re.compile(r"([+-]?)(\d+)(?: (\d+)/(\d+)| ?\\frac\{(\d+)\}\{(\d+)\}| ?\\frac(\d)(\d))", re.ASCII)
+_THOUSANDS = re.compile(r"([+-]?\d{1,3})((?:(?:,|\{,\}| )\d{3})+)((?:\.\d*)?)", re.ASCII)
+
+#: LaTeX that changes how an answer looks and not what it says
+_NOTHING = re.compile(
+    r"\\(?:left|right|displaystyle|textstyle|limits|[bB]igg?[lr]?)(?![a-zA-Z])|\\[!,;: ]|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+)
+_WRAPPERS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\{([^{}\\]*)\}")
+_FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
+_DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\(?:degree|degrees)(?![a-zA-Z])|\u00b0)$")
+_CURRENCY = re.compile(r"^([+-]?)(?:\\?\$|\\pounds|\\text\{\$\}|[\u00a3\u20ac])\s*(?=[\d.])")
+_SPACES = re.compile(r"\s+")
+#: a space between two words or numbers keeps them apart: "1 2" is not "12"
+_LOOSE_SPACE = re.compile(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])")
+
+
+def clean(text: str) -> str:
+    """``text`` without marks that do not change its meaning: math delimiters, spacing commands, ``\\left``,
+    invisible characters, the full stop at the end, a leading currency sign, a trailing degree sign."""
+    text = _NOTHING.sub("", text).replace("\u2212", "-").replace("~", " ")
+    text = _FRACTIONS.sub(r"\\frac", text)
+    text = _SPACES.sub(" ", text).strip()
+    while True:
+        before = text
+        for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
+            if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing):
+                text = text[len(opening) : -len(closing)].strip()
+        if text.endswith(".") and not text.endswith(".."):
+            text = text[:-1].rstrip()
+        if text == before:
+            break
+    return _DEGREES.sub("", _CURRENCY.sub(r"\1", text))
+
+
+def same_text(text: str) -> str:
+    """A form that is equal for answers that are spelled the same but for spaces and ``\\text{}``."""
+    return _LOOSE_SPACE.sub("", _WRAPPERS.sub(r"\1", text))
+
+
+@lru_cache(maxsize=65_536)
+def number(text: str) -> Fraction | None:
+    """The exact value of a plain number (``-12``, ``1,234.50``, ``.5``, ``3/4``, ``\\frac34``, ``3 1/2``, ``1e-3``), else None."""
+    if len(text) > MAX_NUMBER_CHARS:
+        return None
+    if _INTEGER.fullmatch(text):
+        return Fraction(int(text))
+    if match := _THOUSANDS.fullmatch(text):
+        text = match[1] + re.sub(r"\D", "", match[2]) + match[3]
+    if _DECIMAL.fullmatch(text):
+        return Fraction(text if text[-1] != "." else text[:-1])
+    if match := _SLASH.fullmatch(text):
+        sign, over, under = match.groups()
+    elif match := _FRAC.fullmatch(text.replace(" ", "")):
+        sign, over, under = match[1], match[2] or match[3], match[4] or match[5]
+    elif match := _MIXED.fullmatch(text):
+        # A whole number before a proper fraction is a mixed number, not a product.
+        sign, whole = match[1], int(match[2])
+        over, under = (part for part in match.groups()[2:] if part is not None)
+        if int(over) >= int(under):
+            return None
+        over = str(whole * int(under) + int(over))
+    else:
+        return None
+    if int(under) == 0:
+        return None
+    return Fraction(int(over), int(under)) * (-1 if sign == "-" else 1)
+
+
+def equal_numbers(prediction: str, value: Fraction, gold: Fraction) -> bool:
+    """Exactly equal; a prediction that is visibly a printed float may be off by a float's rounding."""
+    if value == gold:
+        return True
+    mantissa = re.split("[eE]", prediction, maxsplit=1)[0]
+    if "." not in mantissa or sum(c.isdigit() for c in mantissa.lstrip("+-0.")) < PRINTED_FLOAT_DIGITS:
+        return False
+    return abs(value - gold) <= PRINTED_FLOAT_TOLERANCE * max(abs(gold), 1 if gold == 0 else 0)

@@ -1,0 +1,138 @@
+"""The process that parses answers with math-verify: ``python -m dsm_repro.reasoning.grading.worker PARENT_PID``.
+
+The first process imports math-verify once (a second or two) and forks a child that serves; it never
+sees an answer itself. The parent ends a child that takes too long by SIGUSR1 to the first process,
+which kills it and forks the next one in milliseconds. Everything dies with the parent: by death signal
+on Linux, elsewhere by the end of standard input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+from dsm_repro.reasoning.linux import die_with_parent, virtual_memory
+
+#: address space that one answer may add, bytes: far more than any honest answer needs
+MEMORY_BYTES = 1_000_000_000
+
+
+def _reply(out: int, message: dict[str, Any]) -> None:
+    data = memoryview(json.dumps(message).encode() + b"\n")
+    while data:
+        data = data[os.write(out, data) :]
+
+
+def _parse(text: str) -> list[Any]:
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
+
+    # The answer is already extracted: math delimiters around it make the whole of it the candidate.
+    inside = text.replace("\\$", "").replace("$", "").replace("\n", " ")
+    return parse(
+        f"${inside}$", extraction_config=[LatexExtractionConfig(), ExprExtractionConfig()], parsing_timeout=None
+    )
+
+
+def judge(prediction: str, gold: str) -> tuple[str, str]:
+    """(status, reason) by math-verify, with its own alarms off: the wall clock is the parent's."""
+    from math_verify import verify
+
+    try:
+        golds, predictions = _parse(gold), _parse(prediction)
+        if not golds:
+            return "ungradable", "gold_unparsed"
+        if not predictions:
+            return "incorrect", "unparsed"
+        right = verify(golds, predictions, timeout_seconds=None, raise_on_error=True)
+        return ("correct" if right else "incorrect"), "math_verify"
+    except (MemoryError, RecursionError, OverflowError) as error:
+        return "ungradable", type(error).__name__
+    except Exception as error:  # the library raises many kinds on forms that it cannot compare
+        return "incorrect", f"not_comparable:{type(error).__name__}"
+
+
+def self_check() -> str | None:
+    """What is wrong with the LaTeX parser; None if it works. A wrong antlr makes it fail without a word."""
+    for prediction, gold in ((r"\frac12", "1/2"), (r"2\sqrt{2}", r"\sqrt{8}")):
+        status, reason = judge(prediction, gold)
+        if status != "correct":
+            return f"{prediction} does not equal {gold} ({status}, {reason})"
+    return None
+
+
+def _serve(requests: int, out: int, generation: int) -> None:
+    """Answer requests until their pipe closes. Runs in the forked child."""
+    if sys.platform.startswith("linux"):
+        limit = virtual_memory() + MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    _reply(out, {"ready": generation})
+    buffer = b""
+    while True:
+        end = buffer.find(b"\n")
+        if end < 0:
+            data = os.read(requests, 65_536)
+            if not data:
+                return
+            buffer += data
+            continue
+        line, buffer = buffer[:end], buffer[end + 1 :]
+        try:
+            request = json.loads(line)
+        except ValueError:
+            continue
+        if request["generation"] != generation:
+            # Written for a child that was killed before it could read it.
+            continue
+        status, reason = judge(request["prediction"], request["gold"])
+        _reply(out, {"id": request["id"], "status": status, "reason": reason})
+
+
+def main() -> None:
+    die_with_parent(int(sys.argv[1]))
+    # What libraries print must not reach the pipe of answers.
+    out = os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    try:
+        problem = self_check()
+    except ImportError as error:
+        problem = str(error)
+    if problem is not None:
+        _reply(out, {"problem": problem})
+        return
+
+    child = 0
+
+    def end_child(signum: int, frame: object) -> None:
+        if child:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+    signal.signal(signal.SIGUSR1, end_child)
+    generation = 0
+    while True:
+        generation += 1
+        me = os.getpid()
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            try:
+                die_with_parent(me)
+                _serve(0, out, generation)
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        child = 0
+        if os.WIFEXITED(status):
+            # Its input ended, or it could not go on: nothing was killed, so nothing is waiting.
+            return
+        os.write(out, b"\n")
+
+
+if __name__ == "__main__":
+    main()

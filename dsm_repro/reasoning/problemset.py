@@ -1,0 +1,87 @@
+"""Problems for fine-tuning, reinforcement learning, decontamination and evaluation, by config: one reader for all.
+
+``problems.source`` is ``miniature`` (made on the spot) or ``jsonl``: one JSON object a line with ``question``
+and ``answer``, and where known ``id``, ``category``, ``level``, ``cot`` and ``program``. GSM8K's own
+files are read as they are: the solution stands in ``answer``, its result after ``####``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.config.schema import ProblemsConfig
+from dsm_repro.miniature.problems import Problem, problem_id, problems
+
+#: GSM8K's calculator annotations, ``<<48/2=24>>``
+_ANNOTATION = re.compile(r"<<[^<>]*>>")
+_RESULT = "####"
+
+
+def load_problems(config: ProblemsConfig, split: str, count: int | None, seed: int) -> list[Problem]:
+    """``count`` problems of a split (``train`` | ``test``), all of a file's where ``count`` is None.
+
+    ``seed`` draws the miniature's problems; a file is read in its own order. Solutions that a file does
+    not have are empty strings.
+
+    Raises:
+        ConfigError: an unknown source, or the miniature without a count.
+        DataError: a file that cannot be read, or a line without a question or an answer.
+    """
+    if config.source == "miniature":
+        if count is None:
+            raise ConfigError("evaluation.problems=null: the miniature has no whole test set. Give a number.")
+        return problems(split, count, seed)
+    if config.source == "jsonl":
+        key = f"problems.{split}_path"
+        rows = list(_read(Path(config.train_path if split == "train" else config.test_path), key, count))
+        if not rows:
+            raise DataError(f"{key}={config.train_path if split == 'train' else config.test_path}: the file is empty.")
+        return rows
+    raise ConfigError(f"problems.source={config.source}: use miniature or jsonl.")
+
+
+def problem_files(config: ProblemsConfig, *splits: str) -> tuple[Path, ...]:
+    """The files that a stage reads, for its key; none for the miniature."""
+    if config.source != "jsonl":
+        return ()
+    return tuple(Path(config.train_path if split == "train" else config.test_path) for split in splits)
+
+
+def _read(path: Path, key: str, count: int | None) -> Iterator[Problem]:
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if count is not None and number > count:
+                    return
+                if line.strip():
+                    yield _problem(json.loads(line))
+    except OSError as error:
+        raise DataError(f"{key}={path}: cannot be read ({error.strerror}). Give an existing file.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}, line {number}: needs a JSON object with question and answer ({error!r}). Correct the line."
+        ) from error
+
+
+def _problem(row: dict[str, Any]) -> Problem:
+    question, answer = str(row["question"]), str(row["answer"])
+    cot = str(row.get("cot") or "")
+    if _RESULT in answer:
+        solution, answer = (part.strip() for part in answer.rsplit(_RESULT, 1))
+        cot = cot or f"{_ANNOTATION.sub('', solution)}\nThe answer is $\\boxed{{{answer}}}$."
+    return Problem(
+        id=str(row.get("id") or problem_id(question)),
+        category=str(row.get("category") or "all"),
+        level=int(row.get("level") or 0),
+        question=question,
+        answer=answer,
+        cot=cot,
+        cot_terse=cot,
+        program=str(row.get("program") or ""),
+    )

@@ -1,0 +1,136 @@
+"""What the arms spent and what they shared, from manifests, cost ledgers and records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dsm_repro.reporting.plots import Curve
+from dsm_repro.reporting.records import Artifact, Run, Sweep, in_order
+
+#: stages that change the model, the last of which an arm has is what its comparison is about
+_TRAINING = ("pretrain", "sft", "rl")
+
+
+@dataclass(frozen=True)
+class ArmCost:
+    arm: str
+    runs: int
+    done: int
+    #: the last training stage, and per distinct artifact of it
+    stage: str
+    steps: tuple[float, ...]
+    flops: tuple[float, ...]
+    #: per distinct run: everything from the first stage on
+    total_flops: tuple[float, ...]
+    total_seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class StageCost:
+    stage: str
+    #: distinct artifacts in this sweep, and those that every run on its own would make
+    unique: int
+    separate: int
+    hits: int
+    flops: float
+    tokens: float
+    seconds: float
+    separate_seconds: float
+
+
+def steps(artifact: Artifact) -> float | None:
+    """Optimiser steps of a stage: from its record, else the last line of its metrics."""
+    if isinstance(artifact.record.get("steps"), int | float):
+        return float(artifact.record["steps"])
+    return float(artifact.metrics[-1]["step"]) if artifact.metrics else None
+
+
+def distinct_runs(sweep: Sweep) -> list[Run]:
+    """Runs that would not be one and the same when run apart: equal arm and keys count once."""
+    found: dict[tuple[object, ...], Run] = {}
+    for run in sweep.runs:
+        found.setdefault((run.arm, *run.keys.items()), run)
+    return list(found.values())
+
+
+def arm_costs(sweep: Sweep) -> list[ArmCost]:
+    costs = []
+    for arm in sweep.arms:
+        runs = [r for r in sweep.runs if r.arm == arm]
+        last = next((s for s in reversed(_TRAINING) if any(s in r.keys for r in runs)), "")
+        trained = {r.artifacts[last].key: r.artifacts[last] for r in runs if last in r.artifacts}
+        whole = [r for r in distinct_runs(sweep) if r.arm == arm and r.evaluation is not None]
+        costs.append(
+            ArmCost(
+                arm=arm,
+                runs=len(runs),
+                done=sum(r.evaluation is not None for r in runs),
+                stage=last,
+                steps=tuple(s for a in trained.values() if (s := steps(a)) is not None),
+                flops=tuple(a.flops for a in trained.values()),
+                total_flops=tuple(sum(a.flops for a in r.artifacts.values()) for r in whole),
+                total_seconds=tuple(sum(a.seconds for a in r.artifacts.values()) for r in whole),
+            )
+        )
+    return costs
+
+
+def stage_costs(sweep: Sweep) -> list[StageCost]:
+    """Per stage: how many artifacts the sweep needed, how many separate runs would make, and their cost."""
+    runs = distinct_runs(sweep)
+    costs = []
+    for stage in in_order({s for r in sweep.runs for s in r.keys}):
+        keys = {r.keys[stage] for r in sweep.runs if stage in r.keys}
+        artifacts = [a for (s, _), a in sweep.artifacts().items() if s == stage]
+        hits = {r.keys[stage] for r in sweep.runs if r.states.get(stage) == "hit"}
+        costs.append(
+            StageCost(
+                stage=stage,
+                unique=len(keys),
+                separate=sum(stage in r.keys for r in runs),
+                hits=len(hits),
+                flops=sum(a.flops for a in artifacts),
+                tokens=sum(a.tokens for a in artifacts),
+                seconds=sum(a.seconds for a in artifacts),
+                separate_seconds=sum(r.artifacts[stage].seconds for r in runs if stage in r.artifacts),
+            )
+        )
+    return costs
+
+
+def spent_flops(record: dict[str, Any]) -> float | None:
+    """FLOPs of an rl record: its total, or the sum over purposes."""
+    flops = record.get("flops")
+    if isinstance(flops, int | float):
+        return float(flops)
+    if not isinstance(flops, dict):
+        return None
+    if isinstance(flops.get("total"), int | float):
+        return float(flops["total"])
+    return float(sum(v for v in flops.values() if isinstance(v, int | float)))
+
+
+def stage_artifacts(sweep: Sweep, stage: str) -> Iterator[tuple[Run, Artifact]]:
+    """Each distinct artifact of a stage once per arm, with the first run that has it."""
+    seen: set[tuple[str, str]] = set()
+    for run in sweep.runs:
+        artifact = run.artifacts.get(stage)
+        if artifact is not None and (run.arm, artifact.key) not in seen:
+            seen.add((run.arm, artifact.key))
+            yield run, artifact
+
+
+def learning_curves(sweep: Sweep, stage: str, x: str, y: str) -> list[Curve]:
+    """``y`` over ``x`` of every run of a stage; lines without both are left out."""
+    found = []
+    for run, artifact in stage_artifacts(sweep, stage):
+        points = [
+            (float(m[x]), float(m[y]))
+            for m in artifact.metrics
+            if isinstance(m.get(x), int | float) and isinstance(m.get(y), int | float)
+        ]
+        if len(points) > 1:
+            found.append(Curve(run.arm, run.seed, [p[0] for p in points], [p[1] for p in points]))
+    return found

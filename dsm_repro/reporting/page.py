@@ -1,0 +1,141 @@
+"""Puts a sweep's page together: the order of its sections, its figures, its verdict in a sentence."""
+
+from __future__ import annotations
+
+from dsm_repro.reporting import accounts, plots, verdict
+from dsm_repro.reporting.blocks import Figure, Finding, Page, Section
+from dsm_repro.reporting.measures import Results
+from dsm_repro.reporting.records import Sweep
+from dsm_repro.reporting.sections import account, results, training
+
+_SMALL_SCALES = {"smoke", "mini"}
+#: steps in the running mean of a learning curve
+_WINDOW = 9
+
+
+def _banner(sweep: Sweep) -> str:
+    scales = set(sweep.scale.split(", "))
+    if not scales & _SMALL_SCALES:
+        return ""
+    which = "smoke run (seconds, to see that everything works)" if scales == {"smoke"} else "miniature"
+    return (
+        f"This is the {which}: tiny models trained on made problems. Its numbers are not comparable to the paper's "
+        "in size; only the direction of a difference can be looked at."
+    )
+
+
+def _verdict_text(sweep: Sweep, found: Results) -> str:
+    decisive = [c for c in found.compared if c.verdict != verdict.DESCRIPTIVE]
+    if not decisive:
+        return "This sweep describes its arms; it declares no expected order."
+    if found.verdict == verdict.REPRODUCED:
+        meaning = "every expected difference is there, and its 95% interval excludes 0"
+    elif found.verdict == verdict.DIRECTION_ONLY:
+        meaning = "every difference has the expected sign, but not every one is larger than chance explains"
+    elif found.verdict == verdict.CONTRADICTED:
+        meaning = "at least one difference goes the other way, and its 95% interval excludes 0"
+    else:
+        meaning = "at least one expected difference does not show, or could not be measured"
+    of = "One comparison" if len(decisive) == 1 else f"Weakest of {len(decisive)} comparisons"
+    return f"{of}: {meaning}."
+
+
+def _findings(found: Results) -> list[Finding]:
+    findings = []
+    for c in found.compared:
+        detail = f"{c.column or c.mode}"
+        if c.p_holm is not None:
+            p = "p < 0.001" if c.p_holm < 0.001 else f"p = {c.p_holm:.3f}"
+            detail += f", {p} after Holm"
+        findings.append(Finding(c.verdict, c.sentence, detail))
+    return findings
+
+
+def figures(sweep: Sweep, found: Results) -> dict[str, str]:
+    """File name -> SVG text, for everything that this sweep has data for."""
+    drawn: dict[str, str] = {}
+    if any(c.difference is not None for c in found.compared):
+        drawn["forest.svg"] = plots.forest(found.compared)
+    if found.measured:
+        drawn["accuracy.svg"] = plots.accuracies(found, sweep.arms)
+    drawn.update(_curves(sweep))
+    for column in found.columns:
+        if any(v.column == column.id for v in found.categories):
+            drawn[f"{plots.heat_name(column.id)}.svg"] = plots.heat_map(found, sweep.arms, column.id)
+    return drawn
+
+
+def _curves(sweep: Sweep) -> dict[str, str]:
+    drawn = {}
+
+    def rl(x: str, y: str) -> list[plots.Curve]:
+        return accounts.learning_curves(sweep, "rl", x, y)
+
+    reward = {
+        ("mean reward", "rl step"): rl("step", "reward_mean"),
+        ("mean reward", "FLOPs"): rl("flops", "reward_mean"),
+    }
+    policy = {("completion tokens", "rl step"): rl("step", "completion_length"), ("KL", "rl step"): rl("step", "kl")}
+    for name, panels in (("reward", reward), ("policy", policy)):
+        shown = {label: lines for label, lines in panels.items() if lines}
+        if shown:
+            drawn[f"{name}.svg"] = plots.curves(shown, sweep.arms, name, _WINDOW)
+    for stage in ("pretrain", "sft"):
+        lines = accounts.learning_curves(sweep, stage, "step", "loss")
+        # one curve that all arms share says nothing about their difference
+        if len({tuple(line.y) for line in lines}) > 1:
+            name = f"{stage}-loss"
+            drawn[f"{name}.svg"] = plots.curves({("loss", f"{stage} step"): lines}, sweep.arms, name, 1)
+    return drawn
+
+
+_CURVES = {
+    "reward.svg": ("Mean reward of the rollouts over steps and over cumulative FLOPs",
+                   "Mean reward of the rollouts, running mean of 9 steps; every seed is its own line."),
+    "policy.svg": ("Mean completion length and KL divergence to the reference policy over steps",
+                   "Mean length of the rollouts and KL to the reference policy, running mean of 9 steps."),
+    "pretrain-loss.svg": ("Pre-training loss over steps", "Loss of continued pre-training."),
+    "sft-loss.svg": ("Fine-tuning loss over steps", "Loss of supervised fine-tuning."),
+}  # fmt: skip
+
+
+def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
+    """The page of a sweep, ready for both templates."""
+    banner = _banner(sweep)
+    forest = []
+    if "forest.svg" in drawn:
+        alt = "Paired differences between arms with 95% intervals; the numbers are in the comparisons table."
+        caption = "Paired differences with their 95% interval; right of the line the first arm is better."
+        forest = [Section("forest", "Differences at a glance", [Figure("forest.svg", alt, caption)])]
+    heat = [(name, column.id) for column in found.columns if (name := f"{plots.heat_name(column.id)}.svg") in drawn]
+    curves = [(name, *text) for name, text in _CURVES.items() if name in drawn]
+    sections = [
+        *forest,
+        results.arms(found, accounts.arm_costs(sweep), "accuracy.svg" in drawn),
+        results.comparisons(found),
+        training.compute(sweep),
+        training.learning(curves),
+        results.categories(found, heat),
+        results.diagnostics(found),
+        results.examples(found),
+        training.mix(sweep),
+        training.corpus(sweep),
+        account.reference(sweep, found, banner),
+        account.sharing(sweep),
+        account.protocol(found),
+        account.hyperparameters(sweep),
+        account.provenance(sweep),
+        account.failures(sweep),
+    ]
+    return Page(
+        name=sweep.name,
+        title=str(sweep.claim.get("title") or sweep.name),
+        scale=sweep.scale,
+        banner=banner,
+        statement=str(sweep.claim.get("statement") or ""),
+        verdict=found.verdict,
+        verdict_text=_verdict_text(sweep, found),
+        findings=_findings(found),
+        sections=[s for s in sections if s is not None],
+        caveats=[str(c) for c in sweep.claim.get("caveats") or ()],
+    )

@@ -1,0 +1,259 @@
+"""The figures of a page, as SVG text that is the same byte for byte for the same numbers.
+
+Colours are Okabe and Ito's, told apart by any colour vision, and every arm has its own marker besides.
+Black is drawn as ``currentColor``, so a figure inlined in the page follows light and dark; the files
+beside it, which Markdown shows, get a light panel (:func:`standalone`).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dsm_repro.reporting import verdict
+from dsm_repro.reporting.measures import Compared, Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#7F7F7F")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+VERDICT_COLOURS = {
+    verdict.REPRODUCED: "#009E73",
+    verdict.DIRECTION_ONLY: "#0072B2",
+    verdict.INCONCLUSIVE: "#7F7F7F",
+    verdict.CONTRADICTED: "#D55E00",
+    verdict.DESCRIPTIVE: "#8C6BB1",
+}
+#: stands for currentColor while matplotlib draws
+_INK = "#010203"
+_PANEL = '<rect width="100%" height="100%" fill="#ffffff" rx="6"/>'
+_MAX_POINTS = 240
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's learning curve."""
+
+    arm: str
+    seed: int
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+def _style() -> dict[str, Any]:
+    ink = {key: _INK for key in ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")}
+    return {
+        **ink,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "dsm",
+        "font.family": "sans-serif",
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.linewidth": 0.8,
+        "legend.frameon": False,
+        "path.simplify": False,
+    }
+
+
+def _new(
+    width: float, height: float, columns: int = 1, left: float = 0.7, bottom: float = 0.5, top: float = 0.1
+) -> tuple[Figure, list[Axes]]:
+    """A figure of one row of panels; sizes and margins in inches (measured ones cost a second drawing)."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    FigureCanvasSVG(figure)
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    figure.subplots_adjust(left / width, bottom / height, 1 - 0.15 / width, 1 - top / height, wspace=0.24)
+    return figure, list(axes)
+
+
+def _room(labels: Sequence[str]) -> float:
+    """Inches that the longest label needs at 10 points."""
+    return 0.25 + 0.078 * max((len(label) for label in labels), default=0)
+
+
+def _svg(figure: Figure, name: str) -> str:
+    out = io.StringIO()
+    figure.savefig(
+        out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+    )
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    # several figures share one page: their ids must not meet
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", text)
+    text = text.replace("'DejaVu Sans', 'Bitstream Vera Sans', ", "")
+    return text.replace(_INK, "currentColor").replace("\r", "")
+
+
+def _rounded(svg: str) -> str:
+    """Coordinates to a hundredth of a point: a third smaller, and no last digits that a machine decides."""
+    return re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), svg)
+
+
+def standalone(svg: str) -> str:
+    """The same figure as a file of its own: ink on a light panel."""
+    head, _, body = svg.partition(">")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{head}>\n {_PANEL}{body}'.replace("currentColor", "#1b1f24")
+
+
+def _finish(figure: Figure, name: str) -> str:
+    return _rounded(_svg(figure, name))
+
+
+def forest(compared: Sequence[Compared]) -> str:
+    """Paired differences with their intervals, one row each, coloured by verdict."""
+    from matplotlib import rc_context
+
+    shown = [c for c in compared if c.difference is not None]
+    with rc_context(_style()):
+        labels = [f"{verdict.minus(c.a, c.b)}  ({c.column})" for c in reversed(shown)]
+        figure, (axes,) = _new(8.6, 0.75 + 0.5 * len(shown), left=_room(labels))
+        for row, c in enumerate(reversed(shown)):
+            d = c.difference
+            assert d is not None
+            colour = VERDICT_COLOURS[c.verdict]
+            axes.plot([d.low, d.high], [row, row], color=colour, linewidth=3, solid_capstyle="round")
+            marker = MARKERS[list(VERDICT_COLOURS).index(c.verdict)]
+            axes.plot([d.value], [row], marker=marker, markersize=8, color=colour, linestyle="")
+            label = f"{verdict.signed(d.value)}  {c.verdict}"
+            axes.annotate(label, (d.high, row), (8, 0), textcoords="offset points", va="center", fontsize=9)
+        axes.axvline(0, color=_INK, linewidth=1)
+        low = min([0.0, *(c.difference.low for c in shown if c.difference)])
+        high = max([0.0, *(c.difference.high for c in shown if c.difference)])
+        room = max(high - low, 1.0)
+        axes.set_xlim(low - 0.06 * room, high + 0.34 * room)
+        axes.set_ylim(-0.6, len(shown) - 0.4)
+        axes.set_yticks(range(len(shown)), labels)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", color="#888888", alpha=0.25, linewidth=0.8)
+        axes.set_xlabel("difference in points, with 95% interval")
+        return _finish(figure, "forest")
+
+
+def accuracies(results: Results, arms: Sequence[str]) -> str:
+    """Accuracy of each arm with its interval; open marks are the single replicates."""
+    from matplotlib import rc_context
+
+    columns = results.columns
+    with rc_context(_style()):
+        figure, panels = _new(8.6, 0.75 + 0.44 * len(arms), len(columns), left=_room(arms))
+        for panel, column in zip(panels, columns, strict=True):
+            for row, arm in enumerate(reversed(arms)):
+                m = results.measured.get((arm, column.id))
+                if m is None:
+                    continue
+                i = len(arms) - 1 - row
+                colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+                panel.plot([m.interval.low, m.interval.high], [row, row], color=colour, linewidth=3, alpha=0.55)
+                if len(m.right) > 1:
+                    each = [100 * float(v) for v in m.right.mean(axis=1)]
+                    panel.plot(each, [row] * len(each), "|", color=colour, markersize=11, markeredgewidth=1.3)
+                panel.plot([m.interval.value], [row], marker, color=colour, markersize=8)
+            panel.set_ylim(-0.6, len(arms) - 0.4)
+            first = panel is panels[0]
+            panel.set_yticks(range(len(arms)), list(reversed(arms)) if first else [""] * len(arms))
+            panel.tick_params(axis="y", length=0)
+            panel.grid(axis="x", color="#888888", alpha=0.25, linewidth=0.8)
+            panel.spines["left"].set_visible(False)
+            panel.set_xlabel(f"accuracy, %, {column.id}")
+        return _finish(figure, "accuracy")
+
+
+def _thin(values: Sequence[float], window: int) -> list[float]:
+    """Centred running mean, then at most ``_MAX_POINTS`` of it."""
+    half = window // 2
+    means = [
+        sum(values[max(0, i - half) : i + half + 1]) / len(values[max(0, i - half) : i + half + 1])
+        for i in range(len(values))
+    ]
+    return means[:: max(1, -(-len(means) // _MAX_POINTS))]
+
+
+def curves(panels: Mapping[tuple[str, str], Sequence[Curve]], arms: Sequence[str], name: str, window: int) -> str:
+    """Learning curves, one panel per (y, x) axes; arms by colour and marker, every seed its own line."""
+    from matplotlib import rc_context
+    from matplotlib.ticker import EngFormatter
+
+    with rc_context(_style()):
+        figure, axes = _new(8.6 if len(panels) > 1 else 5.6, 3.3, len(panels), left=0.6, top=0.35)
+        for axis, ((ylabel, xlabel), lines) in zip(axes, panels.items(), strict=True):
+            named: set[str] = set()
+            for line in lines:
+                i = arms.index(line.arm)
+                y = _thin(line.y, window)
+                x = list(line.x)[:: max(1, -(-len(line.x) // _MAX_POINTS))]
+                axis.plot(
+                    x,
+                    y,
+                    color=COLOURS[i % len(COLOURS)],
+                    marker=MARKERS[i % len(MARKERS)],
+                    markevery=max(1, len(x) // 8),
+                    markersize=4.5,
+                    linewidth=1.3,
+                    alpha=0.85,
+                    label=None if line.arm in named else line.arm,
+                )
+                named.add(line.arm)
+            axis.grid(color="#888888", alpha=0.25, linewidth=0.8)
+            axis.set_xlabel(xlabel)
+            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+            axis.set_title(ylabel, loc="left", fontsize=10)
+            if axis is axes[0]:
+                axis.legend(fontsize=9)
+        return _finish(figure, name)
+
+
+def heat_name(column: str) -> str:
+    return "heat-" + re.sub(r"\W+", "-", column).strip("-")
+
+
+def heat_map(results: Results, arms: Sequence[str], column: str) -> str:
+    """Accuracy by category and arm; each cell prints its number, so colour is never the only carrier."""
+    from matplotlib import colormaps, rc_context
+    from matplotlib.patches import Rectangle
+
+    values = {(v.category, v.arm): v.interval.value for v in results.categories if v.column == column}
+    categories = sorted({category for category, _ in values})
+    shown = [arm for arm in arms if any((c, arm) in values for c in categories)]
+    palette = colormaps["cividis"]
+    with rc_context(_style()):
+        figure, (axes,) = _new(
+            max(4.5, _room(categories) + 1.2 * len(shown)),
+            0.55 + 0.4 * len(categories),
+            left=_room(categories),
+            bottom=0.1,
+            top=0.4,
+        )
+        low, high = min(values.values()), max(values.values())
+        # at least 20 points wide, so that small differences do not look like large ones
+        middle, half = (low + high) / 2, max(10.0, (high - low) / 2)
+        for y, category in enumerate(reversed(categories)):
+            for x, arm in enumerate(shown):
+                value = values.get((category, arm))
+                if value is None:
+                    continue
+                level = (value - middle + half) / (2 * half)
+                axes.add_patch(Rectangle((x + 0.02, y + 0.03), 0.96, 0.94, color=palette(level), linewidth=0))
+                ink = "#ffffff" if level < 0.55 else "#111111"
+                axes.text(x + 0.5, y + 0.5, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=9.5)
+        axes.set_xlim(0, len(shown))
+        axes.set_ylim(0, len(categories))
+        axes.set_xticks([x + 0.5 for x in range(len(shown))], shown)
+        axes.xaxis.tick_top()
+        axes.set_yticks([y + 0.5 for y in range(len(categories))], list(reversed(categories)))
+        axes.tick_params(length=0)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        return _finish(figure, heat_name(column))

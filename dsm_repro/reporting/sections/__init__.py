@@ -1,0 +1,1 @@
+"""The sections of a sweep's page, each a pure function of what was read and measured."""

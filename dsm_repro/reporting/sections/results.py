@@ -1,0 +1,239 @@
+"""What was measured: arms, comparisons, categories, outcomes, examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsm_repro.reporting.accounts import ArmCost
+from dsm_repro.reporting.blocks import (
+    DASH,
+    Cell,
+    Figure,
+    Fold,
+    Section,
+    Table,
+    Text,
+    cells,
+    count,
+    duration,
+    p_value,
+    points,
+    si,
+    spread,
+)
+from dsm_repro.reporting.measures import Compared, Measured, Results, outcomes
+from dsm_repro.reporting.statistics import Interval
+from dsm_repro.reporting.verdict import minus, signed
+
+_EXAMPLES = 3
+_EXAMPLE_CHARACTERS = 900
+
+
+def interval_cell(interval: Interval | None) -> Cell:
+    if interval is None:
+        return Cell(DASH, tone="muted")
+    return Cell(
+        points(interval.value),
+        small=f"[{points(interval.low)}, {points(interval.high)}]",
+        bar=interval.value / 100,
+        low=interval.low / 100,
+        high=interval.high / 100,
+    )
+
+
+def arms(results: Results, costs: list[ArmCost], figure: bool) -> Section:
+    rows = []
+    for cost in costs:
+        measured = [results.measured.get((cost.arm, c.id)) for c in results.columns]
+        found = [m for m in measured if m is not None]
+        replicates = str(max((len(m.right) for m in found), default=0))
+        if cost.done < cost.runs:
+            seeds = Cell(replicates, small=f"{cost.done} of {cost.runs} runs", tone="warn")
+        else:
+            seeds = Cell(replicates, small="one checkpoint" if cost.runs > 1 and replicates == "1" else "")
+        rows.append(
+            cells(
+                cost.arm,
+                *(interval_cell(m.interval if m else None) for m in measured),
+                Cell(count(max((len(m.questions) for m in found), default=0))),
+                seeds,
+                Cell(spread(cost.steps), small=cost.stage),
+                Cell(spread(cost.flops, lambda v: si(v, "FLOP"))),
+                Cell(spread(cost.total_flops, lambda v: si(v, "FLOP"))),
+                Cell(spread(cost.total_seconds, duration)),
+            )
+        )
+    note = (
+        "Intervals are 95%: Wilson for one checkpoint, hierarchical bootstrap over seeds × questions for several. "
+        "FLOPs and steps are those of the arm's last training stage; “whole” counts every stage it stands on, "
+        "also those it shares."
+    )
+    if len({c.mode for c in results.columns}) < len(results.columns):
+        note += " Arms measured under different protocols stand in columns of their own, not to be compared."
+    table = Table(
+        "Accuracy of each arm, %",
+        [
+            ("Arm", "<"),
+            *((f"{c.id}, % correct", ">") for c in results.columns),
+            ("Problems", ">"),
+            ("Seeds", ">"),
+            ("Steps", ">"),
+            ("FLOPs", ">"),
+            ("FLOPs, whole", ">"),
+            ("Time, whole", ">"),
+        ],
+        rows,
+        note,
+    )
+    alt = "Accuracy of each arm with its 95% interval; the numbers are in the table below."
+    plot = [Figure("accuracy.svg", alt, "Accuracy with 95% interval. Ticks are single seeds.")] if figure else []
+    return Section("arms", "Arms", [*plot, table])
+
+
+def comparisons(results: Results) -> Section:
+    if not results.compared:
+        return Section("comparisons", "Comparisons", [Text("This sweep declares no comparison.", "note")])
+    rows = [_comparison(c) for c in results.compared]
+    note = (
+        "Differences are paired: same questions and, where both arms have it, same seed. "
+        "p: from the spread of the bootstrap over seeds × questions, or McNemar's exact test where each arm is one "
+        "checkpoint. Holm: adjusted over the comparisons of this sweep. p, questions: sign-flip permutation "
+        "(or McNemar) with the seeds taken as given. Discordant: answers that only one of the two got right."
+    )
+    columns = [
+        ("Comparison", "<"),
+        ("Expected", "<"),
+        ("Difference, points", ">"),
+        ("Verdict", "<"),
+        ("p", ">"),
+        ("p, Holm", ">"),
+        ("p, questions", ">"),
+        ("Discordant", ">"),
+    ]
+    remarks = [f"{minus(c.a, c.b)} ({c.mode}): {c.remark}." for c in results.compared if c.remark]
+    blocks: list[object] = [Table("Paired comparisons", columns, rows, note)]
+    blocks += [Text(remark, "note") for remark in dict.fromkeys(remarks)]
+    return Section("comparisons", "Comparisons", blocks)
+
+
+def _comparison(c: Compared) -> list[Cell]:
+    expected = {"a_greater": f"{c.a} higher", "b_greater": f"{c.b} higher"}.get(c.expect, "no expectation")
+    d = c.difference
+    verdict = Cell(c.verdict, tone=c.verdict)
+    if d is None:
+        none = Cell(DASH, tone="muted")
+        return cells(Cell(minus(c.a, c.b), small=c.mode), expected, none, verdict, *([none] * 4))
+    bounds = f"[{signed(d.low).lstrip('+')}, {signed(d.high).lstrip('+')}]"
+    return cells(
+        Cell(minus(c.a, c.b), small=c.column),
+        expected,
+        Cell(signed(d.value), small=bounds),
+        verdict,
+        p_value(d.p),
+        p_value(c.p_holm),
+        p_value(d.p_questions),
+        Cell(count(d.discordant), small=f"{d.only_a} : {d.only_b}"),
+    )
+
+
+def categories(results: Results, figures: list[tuple[str, str]]) -> Section | None:
+    """``figures``: (file, column id) of the heat maps."""
+    names = sorted({v.category for v in results.categories})
+    if not names:
+        return None
+    values = {(v.category, v.arm, v.column): v.interval for v in results.categories}
+    shown = list(results.measured)
+    label = (lambda a, c: a) if len(results.columns) == 1 else (lambda a, c: f"{a}, {c}")
+    rows = []
+    for name in names:
+        n = max(i.questions for (category, _, _), i in values.items() if category == name)
+        rows.append(cells(name, count(n), *(interval_cell(values.get((name, a, c))) for a, c in shown)))
+    table = Table(
+        "Accuracy by category, %",
+        [("Category", "<"), ("Problems", ">"), *((label(a, c), ">") for a, c in shown)],
+        rows,
+        "Few problems per category: read the intervals. No correction for the number of categories.",
+    )
+    plots = [
+        Figure(file, f"Accuracy by category and arm, {column}; the numbers are in the table.", f"% correct, {column}.")
+        for file, column in figures
+    ]
+    return Section("categories", "By category", [*plots, table])
+
+
+def diagnostics(results: Results) -> Section | None:
+    if not results.measured:
+        return None
+    rows, reasons = [], []
+    for (arm, column), m in results.measured.items():
+        o = outcomes(m)
+        status = [Cell(points(100 * o.status[k])) for k in ("correct", "incorrect", "no_answer")]
+        ungradable = 100 * o.status["ungradable"]
+        rows.append(
+            cells(
+                arm,
+                column,
+                *status,
+                Cell(points(ungradable), tone="warn" if ungradable > 5 else ""),
+                Cell(points(100 * o.truncated), tone="warn" if o.truncated > 0.05 else ""),
+                DASH if o.programs is None else points(100 * o.programs),
+                DASH if o.printed is None else points(100 * o.printed),
+                points(o.mean_tokens),
+            )
+        )
+        reasons += [f"{arm}, {column}: ungradable {n} times: {reason}." for reason, n in o.reasons]
+    table = Table(
+        "How answers ended, % of all answers",
+        [
+            ("Arm", "<"),
+            ("Mode", "<"),
+            ("Correct", ">"),
+            ("Incorrect", ">"),
+            ("No answer", ">"),
+            ("Ungradable", ">"),
+            ("Truncated", ">"),
+            ("Has a program", ">"),
+            ("Program printed", ">"),
+            ("Mean tokens", ">"),
+        ],
+        rows,
+        "No answer, ungradable and truncated answers count as wrong. “Program printed” is a share of the programs.",
+    )
+    return Section("outcomes", "How answers ended", [table, *(Text(r, "note") for r in reasons)])
+
+
+def examples(results: Results) -> Section | None:
+    """Questions that the two arms of the first measured comparison answer differently, first seed of each."""
+    for c in results.compared:
+        if c.difference is None:
+            continue
+        a, b = results.measured[c.a, c.column], results.measured[c.b, c.column]
+        folds = [*_examples(a, b), *_examples(b, a)]
+        if folds:
+            intro = f"The first few answers on which {c.a} and {c.b} differ ({c.column}), as the models wrote them."
+            return Section("examples", "Answers side by side", [Text(intro), *folds])
+    return None
+
+
+def _examples(right: Measured, wrong: Measured) -> list[Fold]:
+    other = wrong.samples[0]
+    found: list[Fold] = []
+    for q in sorted(right.questions):
+        if len(found) == _EXAMPLES:
+            break
+        if q in other and right.samples[0][q].get("correct") and not other[q].get("correct"):
+            sample = right.samples[0][q]
+            question = " ".join(str(sample.get("question") or q).split())
+            code = "\n\n".join(
+                f"{arm}: {s.get('status')}, answer {s.get('extracted')!r}, gold {s.get('gold')!r}\n{_completion(s)}"
+                for arm, s in ((right.arm, sample), (wrong.arm, other[q]))
+            )
+            found.append(Fold(f"{right.arm} right, {wrong.arm} wrong: {question[:160]}", code))
+    return found
+
+
+def _completion(sample: dict[str, Any]) -> str:
+    text = str(sample.get("completion") or "").strip()
+    if len(text) > _EXAMPLE_CHARACTERS:
+        text = f"{text[:_EXAMPLE_CHARACTERS]} …"
+    return text + (f"\n→ printed: {str(sample['output']).strip()[:200]}" if sample.get("output") else "")

@@ -1,0 +1,84 @@
+"""The CSV files beside a page: full precision, for further use."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from dsm_repro.reporting.accounts import arm_costs
+from dsm_repro.reporting.measures import Results
+from dsm_repro.reporting.records import Sweep
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([[_plain(v) for v in row] for row in rows])
+    return out.getvalue()
+
+
+def _plain(value: object) -> object:
+    if value is None:
+        return ""
+    return f"{value:.8g}" if isinstance(value, float) else value
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def arms_csv(sweep: Sweep, results: Results) -> str:
+    """One row per arm and column; an arm without a result has one row with its status."""
+    header = [
+        "arm", "mode", "accuracy", "low", "high", "problems", "replicates", "runs", "runs_done", "stage", "steps",
+        "stage_flops", "total_flops", "total_seconds",
+    ]  # fmt: skip
+    rows: list[Sequence[object]] = []
+    for cost in arm_costs(sweep):
+        tail = (
+            cost.runs,
+            cost.done,
+            cost.stage,
+            _mean(cost.steps),
+            _mean(cost.flops),
+            _mean(cost.total_flops),
+            _mean(cost.total_seconds),
+        )
+        columns = [c for c in results.columns if (cost.arm, c.id) in results.measured]
+        for column in columns:
+            i = results.measured[cost.arm, column.id].interval
+            rows.append((cost.arm, column.id, i.value, i.low, i.high, i.questions, i.replicates, *tail))
+        if not columns:
+            rows.append((cost.arm, None, None, None, None, None, 0, *tail))
+    return _csv(header, rows)
+
+
+def comparisons_csv(results: Results) -> str:
+    header = [
+        "a", "b", "mode", "expect", "difference", "low", "high", "p", "p_holm", "p_questions", "only_a", "only_b",
+        "replicates", "problems", "verdict", "remark",
+    ]  # fmt: skip
+    rows: list[Sequence[object]] = []
+    for c in results.compared:
+        d = c.difference
+        numbers: Sequence[object] = (None,) * 10
+        if d is not None:
+            numbers = (
+                d.value, d.low, d.high, d.p, c.p_holm, d.p_questions, d.only_a, d.only_b, d.replicates, d.questions,
+            )  # fmt: skip
+        rows.append((c.a, c.b, c.column or c.mode, c.expect, *numbers, c.verdict, c.remark))
+    return _csv(header, rows)
+
+
+def categories_csv(results: Results) -> str:
+    header = ["arm", "mode", "category", "accuracy", "low", "high", "problems", "replicates"]
+    return _csv(
+        header,
+        (
+            (v.arm, v.column, v.category, v.interval.value, v.interval.low, v.interval.high)
+            + (v.interval.questions, v.interval.replicates)
+            for v in results.categories
+        ),
+    )

@@ -1,0 +1,72 @@
+"""From statistics to a word, by fixed rules.
+
+One comparison "a against b" with an expected direction is
+
+* **reproduced**: the difference has the expected sign, its 95% interval excludes 0, and its p value,
+  adjusted by Holm over all comparisons of the sweep that could be measured, is below 0.05;
+* **direction only**: the expected sign, but the interval includes 0 or the adjusted p is 0.05 or more;
+* **contradicted**: the other sign, with the interval excluding 0 and the adjusted p below 0.05;
+* **inconclusive**: everything else: no difference, the other sign within the interval, missing runs,
+  or two arms that were measured under different protocols.
+
+A comparison without an expected direction (``expect: none``) is **descriptive** and decides nothing.
+A claim of several comparisons is as good as its weakest, in the order reproduced, direction only,
+inconclusive, contradicted. A claim without expectations is descriptive.
+
+The sentence gives the statistic itself: ``GRPO - SFT = +9.1 points [6.0, 12.3], 3 seeds × 800 problems``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dsm_repro.reporting.statistics import Difference
+
+REPRODUCED = "reproduced"
+DIRECTION_ONLY = "direction only"
+INCONCLUSIVE = "inconclusive"
+CONTRADICTED = "contradicted"
+DESCRIPTIVE = "descriptive"
+
+#: strongest first
+ORDER = (REPRODUCED, DIRECTION_ONLY, INCONCLUSIVE, CONTRADICTED)
+ALPHA = 0.05
+
+
+def judge(difference: Difference | None, p_holm: float | None, expect: str) -> str:
+    """The word for one comparison. ``expect``: a_greater | b_greater | none."""
+    if expect not in ("a_greater", "b_greater"):
+        return DESCRIPTIVE
+    if difference is None or p_holm is None:
+        return INCONCLUSIVE
+    sign = 1.0 if expect == "a_greater" else -1.0
+    excludes_zero = difference.low > 0 or difference.high < 0
+    significant = excludes_zero and p_holm < ALPHA
+    if sign * difference.value > 0:
+        return REPRODUCED if significant else DIRECTION_ONLY
+    return CONTRADICTED if significant else INCONCLUSIVE
+
+
+def combine(verdicts: Iterable[str]) -> str:
+    """The word for a claim: its weakest comparison."""
+    decisive = [v for v in verdicts if v != DESCRIPTIVE]
+    return max(decisive, key=ORDER.index) if decisive else DESCRIPTIVE
+
+
+def minus(a: str, b: str) -> str:
+    return f"{a} \N{MINUS SIGN} {b}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and one decimal: +9.1, −0.4, 0.0 (a true minus sign)."""
+    text = f"{value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
+
+
+def sentence(a: str, b: str, difference: Difference | None, reason: str = "") -> str:
+    """The evidence of one comparison in words."""
+    if difference is None:
+        return f"{minus(a, b)} could not be measured: {reason}"
+    seeds = f"{difference.replicates} seed{'s' if difference.replicates > 1 else ''}"
+    bounds = f"[{signed(difference.low).lstrip('+')}, {signed(difference.high).lstrip('+')}]"
+    return f"{minus(a, b)} = {signed(difference.value)} points {bounds}, {seeds} × {difference.questions} problems"

@@ -1,0 +1,121 @@
+"""A batch of completions and its forward pass: the prompt of a group is computed once for all its completions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import DynamicCache
+
+#: logits of this many tokens are held at once; above it the head is recomputed in the backward pass
+HEAD_TOKENS = 8_192
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B completions of Q prompts. P prompt positions, T completion positions."""
+
+    #: (Q, P), left-padded
+    prompt_ids: Tensor
+    prompt_mask: Tensor
+    #: (B,) the prompt of each completion, as an index into the Q prompts
+    owner: Tensor
+    #: (B, T), right-padded; the end-of-sequence token, where there is one, is part of the completion
+    completion_ids: Tensor
+    completion_mask: Tensor
+
+    def __len__(self) -> int:
+        return self.completion_ids.shape[0]
+
+    @property
+    def lengths(self) -> Tensor:
+        """(B,) tokens in each completion."""
+        return self.completion_mask.sum(-1)
+
+    def rows(self, index: Tensor) -> Batch:
+        """Some of the completions, with the padding that they do not need cut off."""
+        prompts, owner = self.owner[index].unique(return_inverse=True)
+        prompt_mask, mask = self.prompt_mask[prompts], self.completion_mask[index]
+        start = self.prompt_ids.shape[1] - int(prompt_mask.sum(-1).max())
+        stop = int(mask.sum(-1).max())
+        return Batch(
+            self.prompt_ids[prompts, start:],
+            prompt_mask[:, start:],
+            owner,
+            self.completion_ids[index, :stop],
+            mask[:, :stop],
+        )
+
+    def micro_batches(self, rows: int) -> Iterator[tuple[Tensor, Batch]]:
+        """All completions in parts of at most ``rows``, those of like length together, with their indices."""
+        order = self.lengths.argsort(stable=True)
+        for index in order.split(rows):
+            yield index, self.rows(index)
+
+
+def completion_hidden(backbone: nn.Module, batch: Batch) -> Tensor:
+    """Hidden states (B, T, H) from which each completion token is predicted.
+
+    ``backbone`` is the model without its head. Position t holds the state after reading the prompt and
+    the t tokens before; gradients reach the prompt through its cached keys and values.
+    """
+    prompts, width = batch.prompt_ids.shape
+    prompt_lengths = batch.prompt_mask.sum(-1)
+    output = backbone(
+        input_ids=batch.prompt_ids,
+        attention_mask=batch.prompt_mask,
+        position_ids=(batch.prompt_mask.cumsum(-1) - 1).clamp(min=0),
+        past_key_values=DynamicCache(config=backbone.config),
+        use_cache=True,
+    )
+    first: Tensor = output.last_hidden_state[batch.owner, -1:]
+    steps = batch.completion_ids.shape[1] - 1
+    if steps == 0:
+        return first
+    cache = output.past_key_values
+    if len(batch) != prompts or bool((batch.owner != torch.arange(prompts, device=batch.owner.device)).any()):
+        cache.batch_select_indices(batch.owner)
+    device = batch.completion_ids.device
+    positions = torch.arange(steps, device=device)
+    causal = positions[None, :] <= positions[:, None]
+    attend = torch.cat(
+        [
+            batch.prompt_mask[batch.owner].bool()[:, None, None, :].expand(-1, 1, steps, -1),
+            causal[None, None].expand(len(batch), 1, -1, -1),
+        ],
+        dim=-1,
+    )
+    rest = backbone(
+        input_ids=batch.completion_ids[:, :-1],
+        attention_mask=attend,
+        position_ids=prompt_lengths[batch.owner][:, None] + positions[None],
+        past_key_values=cache,
+        use_cache=True,
+    ).last_hidden_state
+    return torch.cat([first, rest], dim=1)
+
+
+def completion_logps(model: Any, batch: Batch, temperature: float) -> Tensor:
+    """log pi of each completion token at ``temperature``, (B, T), zero on padding.
+
+    The head is applied to completion tokens only, never to prompts or padding.
+    """
+    hidden = completion_hidden(model.base_model, batch)
+    mask = batch.completion_mask.bool()
+    states, targets = hidden[mask], batch.completion_ids[mask]
+
+    def score(states: Tensor, targets: Tensor) -> Tensor:
+        logits = model.get_output_embeddings()(states)
+        logits = (logits if logits.dtype == torch.float64 else logits.float()) / temperature
+        return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
+
+    if len(states) <= HEAD_TOKENS:
+        scored = score(states, targets)
+    else:
+        parts = zip(states.split(HEAD_TOKENS), targets.split(HEAD_TOKENS), strict=True)
+        scored = torch.cat([checkpoint(score, part, target, use_reentrant=False) for part, target in parts])
+    return scored.new_zeros(mask.shape).masked_scatter(mask, scored)

@@ -1,0 +1,213 @@
+"""Sampling completions from the policy: a lean batched decoder for one exploration stage.
+
+What it does beyond ``generate``: the prompt of a group is read once and its cache repeated G times, keys
+and values are written into buffers of their final size, rows that have finished leave the batch, and each
+token is drawn from noise that depends on (seed, step, position, row) only, so that a resumed run continues
+with the same completions. It returns the log-probabilities of what it drew.
+
+Not covered: beam search, logits processors, encoder-decoder models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+from dsm_repro.rl.batch import Batch
+
+#: finished rows are dropped when fewer than this share of the rows in the batch are still writing
+COMPACT_BELOW = 0.75
+#: a batch smaller than this is not worth compacting
+COMPACT_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How completions are drawn. ``temperature`` 0 is greedy; ``top_p`` 1 is the whole distribution."""
+
+    max_length: int
+    temperature: float
+    top_p: float
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """B completions in ``batch``, the G of one prompt in consecutive rows."""
+
+    batch: Batch
+    #: (B, T) log pi_old of each drawn token under the tempered, unrestricted distribution; 0 on padding
+    logps: Tensor
+    #: (B,) True where the length limit ended the completion
+    truncated: Tensor
+
+
+class _BufferLayer(DynamicLayer):
+    """A layer of the cache that owns room for every position instead of growing by concatenation."""
+
+    def __init__(self, keys: Tensor, values: Tensor, length: int) -> None:
+        super().__init__()
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
+        used = keys.shape[-2]
+        self._keys = keys.new_empty((*keys.shape[:2], length, keys.shape[-1]))
+        self._values = values.new_empty((*values.shape[:2], length, values.shape[-1]))
+        self._keys[:, :, :used], self._values[:, :, :used] = keys, values
+        self.keys, self.values = self._keys[:, :, :used], self._values[:, :, :used]
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        start = self.keys.shape[-2]
+        end = start + key_states.shape[-2]
+        self._keys[:, :, start:end], self._values[:, :, start:end] = key_states, value_states
+        self.keys, self.values = self._keys[:, :, :end], self._values[:, :, :end]
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        used = self.keys.shape[-2]
+        self._keys, self._values = self._keys[indices], self._values[indices]
+        self.keys, self.values = self._keys[:, :, :used], self._values[:, :, :used]
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The noise of one exploration stage: a CPU generator that depends on (seed, step) and nothing else."""
+    digest = hashlib.sha256(f"rollout/{seed}/{step}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def draw(logits: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """Draw one token per row by inverting the cumulative distribution.
+
+    Args:
+        logits: (b, V). noise: (b,) uniform in [0, 1).
+
+    Returns:
+        tokens (b,) and their log-probabilities (b,) at the temperature, before nucleus truncation: the
+        policy whose objective is optimised is the tempered one, truncation is part of sampling only.
+    """
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    if sampling.temperature == 0.0:
+        logps = logits.log_softmax(-1)
+        tokens = logits.argmax(-1)
+        return tokens, logps.gather(-1, tokens[:, None])[:, 0]
+    logps = (logits / sampling.temperature).log_softmax(-1)
+    probabilities = logps.double().exp()
+    if sampling.top_p < 1.0:
+        ordered, order = probabilities.sort(descending=True, stable=True)
+        # the smallest set whose mass reaches top_p: a token stays while the mass before it is below top_p
+        ordered = ordered.masked_fill(ordered.cumsum(-1) - ordered >= sampling.top_p, 0.0)
+        probabilities = torch.zeros_like(probabilities).scatter(-1, order, ordered)
+    cumulative = probabilities.cumsum(-1)
+    target = noise[:, None].to(cumulative) * cumulative[:, -1:]
+    tokens = torch.searchsorted(cumulative, target, right=True).clamp(max=logits.shape[-1] - 1)
+    return tokens[:, 0], logps.gather(-1, tokens)[:, 0]
+
+
+def left_pad(prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """Token ids and mask, (len(prompts), longest prompt) each."""
+    width = max(len(prompt) for prompt in prompts)
+    ids = [[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def sample(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    group_size: int,
+    sampling: Sampling,
+    eos_ids: Sequence[int],
+    pad_id: int,
+    generator: torch.Generator,
+) -> Rollouts:
+    """Draw ``group_size`` completions for each prompt, given as token ids."""
+    ids, mask = left_pad(prompts, pad_id, model.device)
+    with torch.inference_mode():
+        tokens, logps, lengths, truncated = _decode(model, ids, mask, group_size, sampling, eos_ids, pad_id, generator)
+    # tensors made in inference mode cannot enter autograd; copies made outside can
+    width = int(lengths.max())
+    positions = torch.arange(width, device=ids.device)
+    return Rollouts(
+        batch=Batch(
+            prompt_ids=ids,
+            prompt_mask=mask,
+            owner=torch.arange(len(prompts), device=ids.device).repeat_interleave(group_size),
+            completion_ids=tokens[:, :width].clone(),
+            completion_mask=(positions[None] < lengths[:, None]).long(),
+        ),
+        logps=logps[:, :width].clone(),
+        truncated=truncated.clone(),
+    )
+
+
+def _decode(
+    model: PreTrainedModel,
+    ids: Tensor,
+    mask: Tensor,
+    group_size: int,
+    sampling: Sampling,
+    eos_ids: Sequence[int],
+    pad_id: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Tokens (B, max_length), their log-probabilities, lengths (B,) and whether the limit ended them (B,)."""
+    device, width = ids.device, ids.shape[1]
+    rows, limit = ids.shape[0] * group_size, sampling.max_length
+    position = (mask.cumsum(-1) - 1).clamp(min=0)
+    output = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=position,
+        past_key_values=DynamicCache(config=model.config),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    cache = output.past_key_values
+    cache.batch_repeat_interleave(group_size)
+    for index, layer in enumerate(cache.layers):
+        if type(layer) is DynamicLayer:
+            cache.layers[index] = _BufferLayer(layer.keys, layer.values, width + limit)
+    logits = output.logits[:, -1].repeat_interleave(group_size, 0)
+    position = mask.sum(-1).repeat_interleave(group_size, 0)
+    attend = torch.ones((rows, 1, 1, width + limit), dtype=torch.bool, device=device)
+    attend[:, 0, 0, :width] = mask.bool().repeat_interleave(group_size, 0)
+
+    tokens = torch.full((rows, limit), pad_id, device=device)
+    logps = torch.zeros((rows, limit), dtype=torch.promote_types(logits.dtype, torch.float32), device=device)
+    lengths = torch.full((rows,), limit, device=device)
+    truncated = torch.ones(rows, dtype=torch.bool, device=device)
+    ends = torch.tensor(list(eos_ids), device=device)
+    # `held` are the rows of the batch that the model still computes, as indices into all rows
+    held = torch.arange(rows, device=device)
+    writing = torch.ones(rows, dtype=torch.bool, device=device)
+    for t in range(limit):
+        # noise for every row, held or not: what a row draws must not depend on which others are left
+        noise = torch.rand(rows, generator=generator, dtype=torch.float64).to(device)
+        token, logp = draw(logits, noise[held], sampling)
+        now = held[writing]
+        tokens[now, t], logps[now, t] = token[writing], logp[writing]
+        stopped = writing & torch.isin(token, ends)
+        lengths[held[stopped]], truncated[held[stopped]] = t + 1, False
+        writing = writing & ~stopped
+        remaining = int(writing.sum())
+        if remaining == 0 or t + 1 == limit:
+            break
+        if len(held) > COMPACT_ROWS and remaining < COMPACT_BELOW * len(held):
+            keep = writing.nonzero()[:, 0]
+            cache.batch_select_indices(keep)
+            held, token, position, attend = held[keep], token[keep], position[keep], attend[keep]
+            writing = torch.ones(len(keep), dtype=torch.bool, device=device)
+        output = model(
+            input_ids=token[:, None],
+            attention_mask=attend[..., : width + t + 1],
+            position_ids=position[:, None],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits, position = output.logits[:, -1], position + 1
+    return tokens, logps, lengths, truncated

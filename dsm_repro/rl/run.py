@@ -1,0 +1,182 @@
+"""One run of the stage ``rl``: models in, trained policy and record out, with budget, metrics and exact resume."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    PrinterCallback,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.pipeline.stage import StageContext
+from dsm_repro.reasoning import formats
+from dsm_repro.reasoning.grading import Grader
+from dsm_repro.rl import estimators
+from dsm_repro.rl.arguments import grpo_config
+from dsm_repro.rl.critic import Critic
+from dsm_repro.rl.questions import load_questions
+from dsm_repro.rl.rewards import RuleReward
+from dsm_repro.rl.trainer import Metrics, PolicyGradientTrainer, Task
+from dsm_repro.training.callbacks import Checkpoints
+from dsm_repro.training.models import check_length, load_model, load_tokenizer, resolve_device, save_model
+from dsm_repro.training.trainer import checkpoint_to_resume, prepare_torch, read_metrics
+
+logger = logging.getLogger(__name__)
+
+COST_FILE = "cost.json"
+#: rewards of the record are means over this many first and last steps
+REWARD_WINDOW = 10
+
+
+class ExplorationCheckpoints(Checkpoints):
+    """Checkpoints by the clock, but only where no rollouts are waiting for another update."""
+
+    def __init__(self, ctx: StageContext, updates_per_exploration: int) -> None:
+        super().__init__(ctx)
+        self.updates_per_exploration = updates_per_exploration
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step % self.updates_per_exploration == 0:
+            super().on_step_end(args, state, control, **kwargs)
+
+
+class Ledger:
+    """Metrics, cost, alarm and budget after every update."""
+
+    def __init__(self, ctx: StageContext) -> None:
+        self.ctx = ctx
+        self.rl = ctx.config.rl
+        self.rollouts = self.rl.questions_per_step * self.rl.group_size
+
+    def __call__(self, step: int, metrics: Metrics, flops: dict[str, float]) -> bool:
+        """Write one line of metrics; whether the budget is spent.
+
+        Raises:
+            ConfigError: loss or gradient are no longer finite.
+        """
+        ctx = self.ctx
+        for purpose, amount in flops.items():
+            ctx.cost.add_flops(purpose, amount)
+        ctx.cost.add_tokens("generate", metrics["tokens_generated"] or 0)
+        if not all(math.isfinite(metrics[name] or 0.0) for name in ("loss", "grad_norm")):
+            raise ConfigError(
+                f"rl.learning_rate={self.rl.learning_rate:g}: the loss is {metrics['loss']} and the gradient norm "
+                f"{metrics['grad_norm']} at step {step}: training diverged. Lower the learning rate."
+            )
+        share = (metrics["ungradable"] or 0) / self.rollouts
+        if share > ctx.config.reward.max_ungradable:
+            logger.warning(
+                "rl step %d: %.1f%% of the answers could not be graded (reward.max_ungradable=%g). "
+                "Their reward is reward.incorrect; look at the completions before believing the result.",
+                step, 100 * share, ctx.config.reward.max_ungradable,
+            )  # fmt: skip
+        ctx.log(step, flops=ctx.cost.total_flops, **metrics)
+        budget = self.rl.budget
+        done = float(step) if budget.unit == "steps" else ctx.cost.total_flops
+        ctx.progress(min(done, budget.amount), budget.amount, budget.unit)
+        return done >= budget.amount
+
+    def save(self, checkpoint: Path) -> None:
+        """Put the cost so far beside a checkpoint."""
+        state = {"flops": self.ctx.cost.flops, "tokens": self.ctx.cost.tokens}
+        (checkpoint / COST_FILE).write_text(json.dumps(state))
+
+    def load(self, checkpoint: Path) -> None:
+        """Take up the cost where the killed run left it."""
+        path = checkpoint / COST_FILE
+        try:
+            state = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: cannot be read ({error}). Delete {self.ctx.scratch} to start over.") from error
+        self.ctx.cost.flops, self.ctx.cost.tokens = state["flops"], state["tokens"]
+
+
+def train(ctx: StageContext, start: Path) -> dict[str, Any]:
+    """Train the model in ``start``, write it to ``ctx.out/model`` and return the record.
+
+    Raises:
+        ConfigError, DataError: settings, questions or models that cannot work, before any step.
+    """
+    config, rl = ctx.config, ctx.config.rl
+    prepare_torch(ctx, config.seeds.rl)
+    estimator = estimators.build(rl)
+    questions = load_questions(config)
+    prompts = [formats.prompt(question.text, "cot", config.prompts) for question in questions]
+    device = resolve_device(config.execution)
+    # weights are trained in float32; base.dtype is that of the products and of what is saved
+    model, tokenizer = load_model(start, "float32", device), load_tokenizer(start)
+    _check_room(model, tokenizer, prompts, rl.max_completion_length)
+    args = grpo_config(
+        rl, estimator.loss_kl_coefficient, config.base.dtype, device, config.seeds.rl, ctx.scratch
+    )
+    if args.world_size > 1:
+        raise ConfigError(
+            f"execution.accelerate_config={config.execution.accelerate_config}: rl runs in one process, "
+            f"not {args.world_size}. Unset it for this stage."
+        )
+    critic = Critic(load_model(start, "float32", device).base_model) if estimator.needs_critic else None
+    outside_loss = rl.kl_coefficient != 0.0 and estimator.loss_kl_coefficient == 0.0
+    reference = load_model(start, "float32", device).requires_grad_(False) if outside_loss else None
+    ledger = Ledger(ctx)
+    with Grader(config.grader) as grader:
+        task = Task(questions, prompts, RuleReward(config.reward, grader))
+        trainer = PolicyGradientTrainer(
+            model, tokenizer, args, rl, task, estimator, critic, reference, config.execution.micro_batch, ledger,
+            ledger.save,
+        )  # fmt: skip
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(ExplorationCheckpoints(ctx, rl.updates_per_exploration))
+        checkpoint = checkpoint_to_resume(ctx)
+        if checkpoint is not None:
+            trainer.load_critic(checkpoint)
+            ledger.load(checkpoint)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        grader_id = grader.id
+    save_model(model, tokenizer, ctx.out / "model", config.base.dtype)
+    return _record(ctx, grader_id)
+
+
+def _check_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int) -> None:
+    longest = max(len(ids) for ids in tokenizer(prompts)["input_ids"])
+    check_length(model, longest + limit, f"longest prompt ({longest}) + rl.max_completion_length")
+
+
+def _record(ctx: StageContext, grader_id: str) -> dict[str, Any]:
+    config, lines = ctx.config, read_metrics(ctx)
+    rollouts = config.rl.questions_per_step * config.rl.group_size
+    shares = [(line["ungradable"] / rollouts, line["step"]) for line in lines]
+    alarming = [(share, step) for share, step in shares if share > config.reward.max_ungradable]
+    alarm = None
+    if alarming:
+        worst, step = max(alarming)
+        alarm = {
+            "what": "ungradable answers",
+            "limit": config.reward.max_ungradable,
+            "steps": len(alarming),
+            "worst_share": worst,
+            "worst_step": step,
+        }
+    rewards = [line["reward_mean"] for line in lines]
+    first, last = rewards[:REWARD_WINDOW], rewards[-REWARD_WINDOW:]
+    return {
+        "method": config.rl.method,
+        "steps": lines[-1]["step"],
+        "flops": {**ctx.cost.flops, "total": ctx.cost.total_flops},
+        "tokens_generated": ctx.cost.tokens["generate"],
+        "stopped_by": config.rl.budget.unit,
+        "budget": asdict(config.rl.budget),
+        "reward": {"first": sum(first) / len(first), "last": sum(last) / len(last), "window": len(last)},
+        "grader": grader_id,
+        "alarm": alarm,
+    }

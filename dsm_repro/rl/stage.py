@@ -1,0 +1,103 @@
+"""The stage ``rl``: reinforcement learning from the rule reward, §4, until the budget is spent."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.resolve import model_parent, resolve_model
+from dsm_repro.config.schema import Config
+from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+
+
+def parents(config: Config) -> tuple[str, ...]:
+    return (model_parent(config, "rl"),)
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """What changes the result: the method's own settings, the reward and its grader, questions, wording, seed."""
+    rl = asdict(config.rl)
+    ppo = rl.pop("ppo")
+    if config.rl.method == "ppo":
+        rl["ppo"] = ppo
+        for unused in ("std_ddof", "std_guard"):
+            rl.pop(unused)
+    # the clip range cannot matter while the ratio is 1
+    if config.rl.updates_per_exploration == 1:
+        rl.pop("clip_epsilon")
+    reward = asdict(config.reward)
+    problems = asdict(config.problems)
+    # about SFT solutions; evaluation; and a file that enters by its digest
+    for unused in ("terse_share", "test_path", "train_path"):
+        problems.pop(unused)
+    return {
+        "rl": rl,
+        "reward": reward,
+        "grader": asdict(config.grader),
+        "problems": problems,
+        "prompts": config.prompts,
+        "seed": config.seeds.rl,
+        "dtype": config.base.dtype,
+    }
+
+
+def inputs(config: Config) -> tuple[Path, ...]:
+    return (Path(config.problems.train_path),) if config.problems.source == "jsonl" else ()
+
+
+def estimate(config: Config) -> Estimate:
+    """FLOPs and tokens, taking completions at half their limit and prompts at a quarter of it."""
+    from dsm_repro.training.planning import SAVED_BYTES, TRAINING_BYTES_PER_PARAMETER, parameters, training_flops
+
+    rl, spec = config.rl, resolve_model(config)
+    completion, prompt = rl.max_completion_length / 2, rl.max_completion_length / 4
+    generated = rl.questions_per_step * rl.group_size * completion
+    tokens = generated + rl.questions_per_step * prompt
+    update = training_flops(spec, tokens, completion + prompt) or 0.0
+    critic, reference = rl.method == "ppo", rl.kl_coefficient > 0
+    # a forward pass is a third of an update; the rollouts cost about one, the reference one
+    per_exploration = update * (1 + reference) / 3 + update * (1 + critic) * rl.updates_per_exploration
+    notes = list(_notes(config))
+    if rl.budget.unit == "steps":
+        explorations = rl.budget.amount / rl.updates_per_exploration
+        flops = per_exploration * explorations
+    else:
+        flops = rl.budget.amount
+        explorations = flops / per_exploration if per_exploration else 0.0
+        notes.append(f"stops after the first step at which {flops:.3g} FLOPs are spent (about {explorations:.0f} steps)")
+    size = parameters(spec) or 0
+    trained = size * TRAINING_BYTES_PER_PARAMETER * (1 + critic)
+    return Estimate(
+        tokens=generated * explorations,
+        flops=flops,
+        disk_bytes=float(size * SAVED_BYTES.get(config.base.dtype, 4)),
+        memory_bytes=float(trained + size * 4 * reference),
+        notes=tuple(notes),
+    )
+
+
+def _notes(config: Config) -> tuple[str, ...]:
+    rl = config.rl
+    if rl.updates_per_exploration == 1:
+        return (f"rl.clip_epsilon={rl.clip_epsilon:g} is inert at one update per exploration: the ratio is 1",)
+    return ()
+
+
+def run(ctx: StageContext) -> None:
+    """Train ``parents``' model and leave ``model/``, ``metrics.jsonl`` and the record."""
+    from dsm_repro.rl.run import train
+
+    config = ctx.config
+    if config.execution.generation != "transformers":
+        raise ConfigError(
+            f"execution.generation={config.execution.generation}: rl draws its rollouts in the training process. "
+            "Set execution.generation=transformers."
+        )
+    ctx.record(train(ctx, ctx.parents[parents(config)[0]] / "model"))
+
+
+STAGE = Stage(
+    name="rl", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs
+)

@@ -1,0 +1,283 @@
+"""The policy-gradient trainer: one exploration stage, then one or more updates, for every method alike.
+
+A subclass of ``trl.GRPOTrainer``: its loop, optimiser, clipping and checkpoints. Ours are the rollouts, the
+reward, the estimator and the critic, and the loss, which is ``objectives.grpo_loss`` (the conformance tests
+show that TRL's own loss agrees on the same batch). Methods differ in their estimator and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from trl import GRPOConfig, GRPOTrainer
+
+from dsm_repro.config.schema import RLConfig
+from dsm_repro.rl import accounting, objectives
+from dsm_repro.rl.batch import Batch, completion_logps
+from dsm_repro.rl.critic import Critic, accumulate, explained_variance
+from dsm_repro.rl.estimators import Estimator, Signals
+from dsm_repro.rl.questions import Question, questions_of_step
+from dsm_repro.rl.rewards import Rewards, zero_variance_share
+from dsm_repro.rl.rollouts import Sampling, sample, step_generator
+from dsm_repro.training.models import model_shape
+
+#: on a CPU, passes of like-sized short rows waste less on padding than one pass over the batch
+CPU_MICRO_BATCH = 64
+EXTRA_STATE = "rl_state.pt"
+
+Metrics = dict[str, float | int | None]
+
+
+@dataclass
+class Experience:
+    """What one exploration stage leaves for its updates."""
+
+    batch: Batch
+    advantages: Tensor
+    ref_logps: Tensor | None
+    lengths: accounting.Lengths
+    metrics: Metrics
+    #: targets of the critic, from the values before its first update
+    returns: Tensor | None = None
+    #: log pi_old by micro-batch, kept only where a second update will need it
+    old_logps: list[Tensor] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned: questions with their prompts, and how a completion is rewarded."""
+
+    questions: Sequence[Question]
+    prompts: Sequence[str]
+    reward: Callable[[Sequence[str], Sequence[str]], Rewards]
+
+
+class PolicyGradientTrainer(GRPOTrainer):
+    """Runs ``estimator`` on ``task`` until ``on_step`` says that the budget is spent.
+
+    Args:
+        on_step: called after every update with (step, metrics, flops by purpose of that step); returns
+            whether to stop.
+        on_checkpoint: called with the folder of a checkpoint, to put more into it.
+        reference: the frozen reference policy of a method whose loss has no KL term; else TRL loads it.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        args: GRPOConfig,
+        rl: RLConfig,
+        task: Task,
+        estimator: Estimator,
+        critic: Critic | None,
+        reference: PreTrainedModel | None,
+        micro_batch: int,
+        on_step: Callable[[int, Metrics, dict[str, float]], bool],
+        on_checkpoint: Callable[[Path], None],
+    ) -> None:
+        super().__init__(
+            model=model,
+            reward_funcs=[_not_called],
+            args=args,
+            train_dataset=Dataset.from_dict({"prompt": list(task.prompts)}),
+            processing_class=tokenizer,
+        )
+        # GRPO's loss has a reference, which TRL loads; PPO's is in the reward, and TRL knows nothing of it
+        self.reference: Any = self.ref_model if self.ref_model is not None else reference
+        self.rl, self.task, self.estimator, self.critic = rl, task, estimator, critic
+        self.on_step, self.on_checkpoint = on_step, on_checkpoint
+        if estimator.needs_critic != (critic is not None):
+            raise ValueError(f"{type(estimator).__name__}: needs_critic={estimator.needs_critic}, critic={critic}")
+        self.micro_batch = min(micro_batch, CPU_MICRO_BATCH) if args.device.type == "cpu" else micro_batch
+        self.shape = model_shape(model)
+        self.encoded = [list(ids) for ids in tokenizer(list(task.prompts))["input_ids"]]
+        self.experience: Experience | None = None
+        self.spent: dict[str, float] = {}
+        self.critic_optimizer: torch.optim.Optimizer | None = None
+        if critic is not None:
+            critic.train()
+            self.critic_optimizer = self._new_critic_optimizer(critic)
+
+    def _new_critic_optimizer(self, critic: Critic) -> torch.optim.Optimizer:
+        """The policy's optimiser, with the critic's own rate."""
+        kind, options = Trainer.get_optimizer_cls_and_kwargs(self.args, critic.backbone)
+        decayed = set(self.get_decay_parameter_names(critic))
+        groups = [
+            {"params": [p for n, p in critic.named_parameters() if n in decayed], "weight_decay": self.args.weight_decay},
+            {"params": [p for n, p in critic.named_parameters() if n not in decayed], "weight_decay": 0.0},
+        ]
+        return kind(groups, **{**options, "lr": self.rl.ppo.critic_learning_rate})
+
+    # The question order is a function of the step, so the loader only counts.
+    def get_train_dataloader(self) -> DataLoader:  # type: ignore[type-arg]
+        return DataLoader(range(self.args.max_steps), batch_size=1, collate_fn=list)  # type: ignore[arg-type]
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        return 0
+
+    def explore(self, step: int) -> Experience:
+        """Sample, reward, score with the reference, estimate advantages: §4.1, before any update of ``step``."""
+        mu, seed, size = self.rl.updates_per_exploration, self.args.seed, self.rl.group_size
+        chosen = questions_of_step(len(self.encoded), self.rl.questions_per_step, seed, step // mu)
+        sampling = Sampling(self.rl.max_completion_length, self.rl.temperature, self.rl.top_p)
+        prompts = [self.encoded[i] for i in chosen]
+        with self.compute_loss_context_manager(), _evaluating(self.model):
+            rollouts = sample(
+                self.model, prompts, size, sampling, self.eos_token_ids, self._tokenizer.pad_token_id,
+                step_generator(seed, step // mu),
+            )  # fmt: skip
+        batch, mask = rollouts.batch, rollouts.batch.completion_mask
+        kept = batch.completion_ids.masked_fill(mask == 0, self._tokenizer.pad_token_id)
+        texts = self._tokenizer.batch_decode(
+            [row[:n] for row, n in zip(kept.tolist(), batch.lengths.tolist(), strict=True)], skip_special_tokens=True
+        )
+        answers = [self.task.questions[i].answer for i in chosen for _ in range(size)]
+        rewards = self.task.reward(texts, answers)
+        ref_logps = self._reference_logps(batch)
+        values_of = torch.tensor(rewards.values, dtype=rollouts.logps.dtype, device=mask.device)
+        signals = Signals(values_of, mask, rollouts.logps, ref_logps, size)
+        completions = batch.lengths.view(-1, size).tolist()
+        lengths = accounting.Lengths([len(prompt) for prompt in prompts], completions)
+        self._spend(accounting.exploration_flops(self.shape, lengths, ref_logps is not None))
+        metrics: Metrics = {
+            "tokens_generated": lengths.completion_tokens,
+            "reward_mean": sum(rewards.values) / len(rewards.values),
+            **rewards.counts,
+            "truncated": int(rollouts.truncated.sum()),
+            "zero_variance_groups": zero_variance_share(rewards.values, size),
+            "kl": None if ref_logps is None else _masked_mean(objectives.k3(rollouts.logps, ref_logps), mask),
+            "completion_length": lengths.completion_tokens / len(batch),
+        }
+        values = returns = None
+        if self.critic is not None:
+            values, returns = self._update_critic(
+                batch, metrics, lambda index, seen: self._returns(signals, index, seen)
+            )
+        advantages = self.estimator.advantages(signals, values)
+        return Experience(batch, advantages, ref_logps, lengths, metrics, returns)
+
+    def _returns(self, signals: Signals, index: Tensor, values: Tensor) -> Tensor:
+        rows, width = signals.rows(index), values.shape[1]
+        ref_logps = None if rows.ref_logps is None else rows.ref_logps[:, :width]
+        cut = Signals(rows.rewards, rows.mask[:, :width], rows.logps[:, :width], ref_logps, rows.group_size)
+        return self.estimator.returns(cut, values)
+
+    def _reference_logps(self, batch: Batch) -> Tensor | None:
+        if self.rl.kl_coefficient == 0.0:
+            return None
+        result = None
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for index, part in batch.micro_batches(self.micro_batch):
+                logps = completion_logps(self.reference, part, self.rl.temperature)
+                if result is None:
+                    result = logps.new_zeros(batch.completion_ids.shape)
+                result[index, : logps.shape[1]] = logps
+        return result
+
+    def _update_critic(
+        self, batch: Batch, metrics: Metrics, returns_of: Callable[[Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        assert self.critic is not None and self.critic_optimizer is not None
+        with self.compute_loss_context_manager():
+            values, returns, loss = accumulate(self.critic, batch, self.micro_batch, returns_of)
+        torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.args.max_grad_norm)
+        self.critic_optimizer.step()
+        self.critic_optimizer.zero_grad()
+        metrics["value_loss"] = float(loss)
+        metrics["explained_variance"] = explained_variance(values, returns, batch.completion_mask)
+        return values, returns
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """One update: the gradient of the whole batch, added up over micro-batches of like-sized rows."""
+        model.train()
+        update = self.state.global_step % self.rl.updates_per_exploration
+        if update == 0 or self.experience is None:
+            self.experience = self.explore(self.state.global_step)
+        elif self.experience.returns is not None:
+            returns = self.experience.returns
+            self._update_critic(
+                self.experience.batch, self.experience.metrics, lambda i, values: returns[i, : values.shape[1]]
+            )
+        loss = self.batch_loss(model, self.experience, self.accelerator.backward)
+        self._spend(accounting.update_flops(self.shape, self.experience.lengths, self.critic is not None))
+        return loss
+
+    def batch_loss(self, model: Any, experience: Experience, backward: Callable[[Tensor], None]) -> Tensor:
+        """The loss of Eq. 3 (or, without KL in the loss, Eq. 1) on the whole batch; ``backward`` gets each part of it."""
+        first_update, total = not experience.old_logps, torch.zeros((), device=self.args.device)
+        for number, (index, part) in enumerate(experience.batch.micro_batches(self.micro_batch)):
+            width = part.completion_ids.shape[1]
+            with self.compute_loss_context_manager():
+                logps = completion_logps(model, part, self.rl.temperature)
+                # at the first update pi_old is pi_theta: no forward pass of its own
+                old_logps = logps.detach() if first_update else experience.old_logps[number]
+                ref_logps = None if experience.ref_logps is None else experience.ref_logps[index, :width]
+                loss = objectives.grpo_loss(
+                    logps, old_logps, ref_logps, experience.advantages[index, :width], part.completion_mask,
+                    self.rl.clip_epsilon, self.estimator.loss_kl_coefficient,
+                ) * (len(part) / len(experience.batch))  # fmt: skip
+            backward(loss)
+            if first_update and self.rl.updates_per_exploration > 1:
+                experience.old_logps.append(old_logps)
+            total = total + loss.detach()
+        return total
+
+    def _spend(self, flops: dict[str, float]) -> None:
+        for purpose, amount in flops.items():
+            self.spent[purpose] = self.spent.get(purpose, 0.0) + amount
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Called by the loop after every update."""
+        if "grad_norm" not in logs or self.experience is None:
+            return
+        spent, self.spent = self.spent, {}
+        metrics = {**self.experience.metrics, "loss": logs["loss"], "grad_norm": logs["grad_norm"]}
+        if self.on_step(self.state.global_step, metrics, spent):
+            self.control.should_training_stop = True
+        # counts belong to the exploration, not to each of its updates
+        if self.rl.updates_per_exploration > 1:
+            self.experience.metrics["tokens_generated"] = 0
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        # not TRL's: it writes a model card
+        Trainer._save_checkpoint(self, model, trial)
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        if self.critic is not None and self.critic_optimizer is not None:
+            state = {"critic": self.critic.state_dict(), "optimizer": self.critic_optimizer.state_dict()}
+            torch.save(state, folder / EXTRA_STATE)
+        self.on_checkpoint(folder)
+
+    def load_critic(self, checkpoint: Path) -> None:
+        """Put back the critic and its optimiser."""
+        if self.critic is not None and self.critic_optimizer is not None:
+            state = torch.load(checkpoint / EXTRA_STATE, map_location=self.args.device, weights_only=True)
+            self.critic.load_state_dict(state["critic"])
+            self.critic_optimizer.load_state_dict(state["optimizer"])
+
+
+def _masked_mean(values: Tensor, mask: Tensor) -> float:
+    return float((values * mask).sum() / mask.sum().clamp(min=1))
+
+
+def _not_called(prompts: Sequence[str], completions: Sequence[str], **kwargs: Any) -> list[float]:
+    raise RuntimeError("rewards are given in PolicyGradientTrainer.explore")
+
+
+@contextlib.contextmanager
+def _evaluating(model: Any) -> Any:
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,70 @@
+"""How one optimiser step is cut into forward passes, and what it costs: pure functions of the data order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.pipeline.cost import ModelShape, train_flops
+
+
+def split_batch(batch_size: int, micro_batch: int, processes: int = 1) -> tuple[int, int]:
+    """(rows in one forward pass, forward passes per optimiser step) on each process.
+
+    Their product times ``processes`` is exactly ``batch_size``: the largest divisor that
+    ``micro_batch`` allows is taken, so that accumulation never changes the batch.
+
+    Raises:
+        ConfigError: ``batch_size`` cannot be shared equally between the processes.
+    """
+    if micro_batch < 1:
+        raise ConfigError(f"execution.micro_batch={micro_batch}: a forward pass needs at least one row.")
+    if batch_size < 1 or batch_size % processes:
+        raise ConfigError(
+            f"a batch of {batch_size} rows cannot be shared equally by {processes} processes. "
+            f"Set the batch to a multiple of {processes}, or run fewer processes."
+        )
+    share = batch_size // processes
+    rows = next(size for size in range(min(micro_batch, share), 0, -1) if share % size == 0)
+    return rows, share // rows
+
+
+def epoch_order(examples: int, total: int, seed: str) -> list[int]:
+    """``total`` indices into ``examples`` rows: whole epochs, each in its own order, the last one cut."""
+    order: list[int] = []
+    for epoch in range(-(-total // examples)):
+        indices = list(range(examples))
+        random.Random(f"{seed}/{epoch}").shuffle(indices)
+        order += indices
+    return order[:total]
+
+
+def sorted_within_batches(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> list[int]:
+    """The same batches, each sorted by length: forward passes of one batch then need little padding."""
+    result: list[int] = []
+    for start in range(0, len(order), batch_size):
+        result += sorted(order[start : start + batch_size], key=lambda i: (-lengths[i], i))
+    return result
+
+
+@dataclass(frozen=True)
+class StepCosts:
+    """Cumulative tokens and FLOPs after each optimiser step; padding is not counted."""
+
+    tokens: tuple[int, ...]
+    flops: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, shape: ModelShape, order: Sequence[int], segments: Sequence[Sequence[int]], batch_size: int
+    ) -> StepCosts:
+        """``segments[i]``: lengths of the sequences in row ``i`` that attend only to themselves."""
+        tokens, flops = [0], [0.0]
+        for start in range(0, len(order), batch_size):
+            lengths = [n for i in order[start : start + batch_size] for n in segments[i]]
+            count = sum(lengths)
+            tokens.append(tokens[-1] + count)
+            flops.append(flops[-1] + train_flops(shape, count, float(sum(n * n for n in lengths))))
+        return cls(tuple(tokens), tuple(flops))

@@ -1,0 +1,185 @@
+"""One training run on ``transformers.Trainer``: every optimisation field said, exact resume, cost and metrics.
+
+Light at the top; the modules with the library's classes (``arguments``, ``callbacks``, ``ordered``) are
+imported when a run starts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.pipeline.stage import StageContext
+from dsm_repro.training.batching import StepCosts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, Trainer
+
+#: written after a checkpoint is complete; names the checkpoint to go on from
+RESUME_FILE = "resume.json"
+#: the reported loss is the mean over this many last steps
+LOSS_WINDOW = 10
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """AdamW with gradient clipping, fully specified.
+
+    The rate at step ``s`` (counted from 0) is ``learning_rate * factor(s)``; the batch is in rows, the
+    loss the mean over all its target tokens. ``section`` is the part of the config that an error names.
+    """
+
+    section: str
+    steps: int
+    batch_size: int
+    learning_rate: float
+    factor: Callable[[int], float]
+    adam_beta1: float
+    adam_beta2: float
+    weight_decay: float
+    max_grad_norm: float
+    seed: int
+    adam_epsilon: float = 1e-8
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch, and ask torch for deterministic kernels.
+
+    On a GPU some kernels have no deterministic variant (the backward pass of memory-efficient
+    attention): torch warns and goes on. On a CPU all that is used here are deterministic.
+    """
+    # read by cuBLAS when its first handle is made
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+    from transformers import set_seed
+
+    set_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    # else every torch.empty is filled with NaN first
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def prepare_torch(ctx: StageContext, seed: int) -> None:
+    """Threads as the worker allots them, then the seed: what every stage does before its first tensor."""
+    import torch
+
+    torch.set_num_threads(ctx.threads)
+    seed_everything(seed)
+
+
+def steps_of(tokens: int, batch_tokens: int, key: str) -> int:
+    """Optimiser steps for a budget of tokens. Raises ConfigError where there is not one full batch."""
+    if batch_tokens < 1 or tokens < batch_tokens:
+        raise ConfigError(f"{key}.tokens={tokens}: less than one batch ({key}.batch_tokens={batch_tokens}). Raise it.")
+    return tokens // batch_tokens
+
+
+def rows_of(batch_tokens: int, length: int, key: str) -> int:
+    """Rows of ``length`` in a batch. Raises ConfigError where it is no whole number."""
+    if length < 2 or batch_tokens < length or batch_tokens % length:
+        raise ConfigError(
+            f"{key}.batch_tokens={batch_tokens}: not a multiple of the row length {length}. "
+            f"Set it to a multiple of {length} (and the length to 2 or more)."
+        )
+    return batch_tokens // length
+
+
+def checkpoint_to_resume(ctx: StageContext) -> Path | None:
+    """The last complete checkpoint in ``ctx.scratch``, or None.
+
+    Also drops the metric lines after it, and puts the seconds before it back into ``ctx.cost``.
+
+    Raises:
+        DataError: ``resume.json`` names a checkpoint that is not there.
+    """
+    pointer = ctx.scratch / RESUME_FILE
+    if not pointer.exists():
+        ctx.rewind_metrics(0)
+        return None
+    try:
+        pointed = json.loads(pointer.read_text())
+        checkpoint, seconds = ctx.scratch / pointed["checkpoint"], float(pointed["seconds"])
+        step = int(json.loads((checkpoint / "trainer_state.json").read_text())["global_step"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{pointer}: its checkpoint cannot be read ({error}). Delete {ctx.scratch} to start over."
+        ) from error
+    if metric_steps(ctx) < step:
+        # the metrics of the steps before the checkpoint are gone, and a record without them would be wrong
+        ctx.rewind_metrics(0)
+        return None
+    ctx.rewind_metrics(step)
+    ctx.cost.seconds += seconds
+    return checkpoint
+
+
+def metric_steps(ctx: StageContext) -> int:
+    """The last step in ``metrics.jsonl``, 0 if there is none."""
+    lines = read_metrics(ctx)
+    return int(lines[-1]["step"]) if lines else 0
+
+
+def read_metrics(ctx: StageContext) -> list[dict[str, Any]]:
+    """The complete lines of ``metrics.jsonl``."""
+    path = ctx.out / "metrics.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+
+
+def final_loss(ctx: StageContext) -> float:
+    """Mean loss over the last ``LOSS_WINDOW`` steps."""
+    losses = [float(line["loss"]) for line in read_metrics(ctx)[-LOSS_WINDOW:]]
+    return math.fsum(losses) / len(losses)
+
+
+def run_trainer(ctx: StageContext, trainer: Trainer, costs: StepCosts, opt: Optimisation) -> None:
+    """Train to the last step, from the last complete checkpoint if a killed run left one.
+
+    Raises:
+        ConfigError: the loss is no longer finite.
+    """
+    from transformers import PrinterCallback
+
+    from dsm_repro.training.callbacks import Checkpoints, Ledger
+
+    checkpoint = checkpoint_to_resume(ctx)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Ledger(ctx, costs, opt.section))
+    trainer.add_callback(Checkpoints(ctx))
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
+def train_language_model(
+    ctx: StageContext,
+    model: PreTrainedModel,
+    rows: Any,
+    order: Sequence[int],
+    opt: Optimisation,
+    dtype: str,
+) -> None:
+    """Next-token training on fixed-length rows of token ids (array, rows × length), in the given order.
+
+    ``order`` has ``opt.steps * opt.batch_size`` indices. Every position but the first is a target. The
+    model is trained in place; one line of metrics per step.
+    """
+    from dsm_repro.training.arguments import trainer_arguments
+    from dsm_repro.training.models import model_shape
+    from dsm_repro.training.ordered import LanguageModelTrainer, RowDataset, stack_rows
+
+    length = int(rows.shape[1])
+    costs = StepCosts.of(model_shape(model), order, [(length,)] * len(rows), opt.batch_size)
+    trainer = LanguageModelTrainer(
+        model=model,
+        args=trainer_arguments(ctx, model, opt, dtype),
+        train_dataset=RowDataset(rows),
+        data_collator=stack_rows,
+    )
+    trainer.set_order(order, opt.factor)
+    run_trainer(ctx, trainer, costs, opt)

@@ -1,0 +1,93 @@
+"""The Hydra side of a sweep: composes the arms, and hands each wave of unique stages to the launcher."""
+
+# no `from __future__ import annotations`: Hydra executes plugin modules before they are in sys.modules, and a
+# dataclass with annotations as text would look itself up there
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class DsmSweeperConf:
+    _target_: str = "hydra_plugins.dsm_sweeper.dsm_sweeper.DsmSweeper"
+    #: stage name -> "module:attribute"; empty: the stages of dsm_repro
+    registry: dict[str, str] = field(default_factory=dict)
+    #: render the report at the end
+    report: bool = True
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="dsm", node=DsmSweeperConf, provider="dsm_sweeper")
+
+
+class DsmSweeper(Sweeper):
+    """Ends the process with a non-zero code where an arm failed."""
+
+    def __init__(self, registry: dict[str, str], report: bool) -> None:
+        super().__init__()
+        self.registry = registry
+        self.report = report
+        self.context: HydraContext | None = None
+        self.task: TaskFunction | None = None
+        self.hydra_config: DictConfig | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.context, self.task, self.hydra_config = hydra_context, task_function, config
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the arms that the overrides describe, render the report, and exit."""
+        from dsm_repro import stages
+        from dsm_repro.config.compose import expand
+        from dsm_repro.config.paths import reports_dir
+        from dsm_repro.pipeline.sweeper import execute
+
+        sweep = expand(arguments)
+        outcome = execute(sweep, dict(self.registry) or stages.registry(), self._launch)
+        for arm, seed, stage, message in outcome.failures:
+            print(f"failed: {arm}, seed {seed}, stage {stage}: {message}", file=sys.stderr)
+        until = sweep.arms[0].config.until
+        if until is None and self.report:
+            from dsm_repro.reporting.render import render_sweep
+
+            print(f"report: {render_sweep(outcome.store, outcome.name, reports_dir(sweep.arms[0].config))}")
+        else:
+            print(f"index: {outcome.store / 'sweeps' / outcome.name / 'arms.json'}")
+        if until is not None:
+            for artifact in outcome.artifacts:
+                print(f"{until}: {artifact}")
+        sys.exit(outcome.exit_code)
+
+    def _launch(self, specs: Sequence[Path], first: int, workers: int) -> None:
+        from dsm_repro.config.compose import quoted
+
+        assert self.hydra_config is not None
+        store = quoted(str(specs[0].parent.parent))
+        jobs = [[f"worker_spec={quoted(str(path))}", f"paths.store={store}"] for path in specs]
+        self._launcher(min(workers, len(specs))).launch(jobs, initial_job_idx=first)
+
+    def _launcher(self, at_once: int) -> Launcher:
+        """The configured launcher; joblib is given no more processes than stages, and is not started for one."""
+        assert self.context is not None and self.task is not None and self.hydra_config is not None
+        config = self.hydra_config
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.task, config=config
+        )
+        if not hasattr(launcher, "joblib"):
+            return launcher
+        if at_once > 1:
+            launcher.joblib["n_jobs"] = at_once
+            return launcher
+        from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+        basic = BasicLauncher()
+        basic.setup(hydra_context=self.context, task_function=self.task, config=config)
+        return basic

@@ -1,0 +1,134 @@
+"""From words to arms: every YAML composes, and a wrong word is one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsm_repro.config.compose import compose, expand
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.factor import check_factor, differing
+from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
+from dsm_repro.config.validate import faults, missing_files, validate_sweep
+
+LEVELS = sorted(path.relative_to(conf_dir()) for path in conf_dir().glob("*/*.yaml"))
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=str)
+def test_every_level_composes_and_can_work(level: Path, tmp_path: Path) -> None:
+    words = [f"{level.parent}={level.stem}"]
+    if level.parent.name == "corpus" and level.stem != "miniature":
+        (tmp_path / "pages").touch()
+        words += [f"corpus.paths=[{tmp_path / 'pages'}]", f"corpus.seed_paths=[{tmp_path / 'pages'}]"]
+    if level.parent.name == "rl" and level.stem != "none":
+        words.append("sft=cot")
+    config = compose(words)
+    assert faults(config) == []
+    # what only the user has is asked for by name, and by name only
+    assert all("no such file" in message for message in missing_files(config))
+
+
+@pytest.mark.parametrize("name", sweep_names())
+def test_every_sweep_expands_into_valid_arms_that_differ_in_the_factor_only(name: str) -> None:
+    sweep = expand([f"sweep={name}"])
+    validate_sweep(sweep)
+    check_factor(sweep)
+    assert sweep.name == name
+    assert len(sweep.arms) == len(sweep.claim.arms) * len(sweep.claim.replicates.seeds)
+    assert all(arm.config.sweep is None for arm in sweep.arms)
+    assert sweep.claim.statement
+    assert sweep.claim.comparisons
+
+
+@pytest.mark.parametrize("scale", ["smoke", "gpu"])
+def test_flagship_composes_at_other_scales(scale: str) -> None:
+    sweep = expand(["sweep=rl_algorithm", f"scale={scale}"])
+    validate_sweep(sweep)
+    assert {arm.config.scale.name for arm in sweep.arms} == {scale}
+
+
+def test_every_yaml_begins_with_the_command_that_uses_it() -> None:
+    files = [*conf_dir().rglob("*.yaml"), *(sweeps_root() / "sweeps").glob("*.yaml")]
+    assert len(files) > 20
+    for path in files:
+        first, second = path.read_text().splitlines()[:2]
+        # Hydra reads a package directive only from the first line
+        assert not second.startswith("# @package"), path
+        assert (second if first.startswith("# @package") else first).startswith("# dsm "), path
+
+
+def test_replicates_reseed_from_their_stage_on_and_share_the_ancestors() -> None:
+    sweep = expand(["sweep=rl_algorithm"])
+    seeds = [arm.config.seeds for arm in sweep.arms if arm.name == "grpo"]
+    assert [s.rl for s in seeds] == [s.evaluate for s in seeds] == [0, 1, 2]
+    assert [s.sft for s in seeds] == [0, 0, 0]
+
+
+def test_users_override_reaches_every_arm_and_wins_over_the_arms_own() -> None:
+    sweep = expand(["sweep=rl_algorithm", "evaluation.problems=7", "sweep.replicates.seeds=[5]"])
+    assert {(arm.seed, arm.config.evaluation.problems) for arm in sweep.arms} == {(5, 7)}
+    assert len(sweep.arms) == 3
+
+
+def test_override_of_the_factor_itself_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"rl=ppo: sweep=rl_algorithm varies rl between its arms"):
+        expand(["sweep=rl_algorithm", "rl=ppo"])
+
+
+def test_multirun_is_the_cross_product_and_seeds_are_replicates() -> None:
+    sweep = expand(["rl=grpo,ppo", "sft.steps=5,6", "seed=0,1"])
+    assert len(sweep.arms) == 8
+    assert sweep.first_of_each()[1].name == "rl=grpo,sft.steps=6"
+    assert sweep.claim.factor == "rl,sft.steps"
+    assert sweep.claim.replicates.seeds == [0, 1]
+    assert {arm.config.seeds.corpus for arm in sweep.arms} == {0, 1}
+    assert differing(sweep.arms[0].config, sweep.arms[1].config) == {}
+
+
+def test_same_command_has_the_same_name_wherever_it_runs() -> None:
+    a, b = expand(["rl=none", "execution.workers=1"]), expand(["paths.store=x", "rl=none"])
+    assert a.name == b.name != expand(["rl=ppo"]).name
+    assert expand([]).name == "run"
+
+
+def test_factor_check_names_the_undeclared_keys_and_both_values() -> None:
+    sweep = expand(["sweep=rl_algorithm", "+sweep.arms.longer=['rl=grpo','sft.steps=7']"])
+    with pytest.raises(ConfigError, match=r"arms sft and longer differ outside the factor rl: sft\.steps: \d+ against 7"):
+        check_factor(sweep)
+    declared = expand(
+        ["sweep=rl_algorithm", "+sweep.arms.longer=['rl=grpo','sft.steps=7']", "sweep.consequences=[sft.steps]"]
+    )
+    check_factor(declared)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rl=gpro"], ["rl=gpro: no such level", "grpo", "ppo"]),
+        (["rl.group_sise=4"], ["rl.group_sise: no such key", "Did you mean rl.group_size?"]),
+        (["nonsense=4"], ["nonsense: no such key"]),
+        (["nosuch/group=4"], ["no such key"]),
+        (["rl.group_size=many"], ["rl.group_size", "'many'"]),
+        (["rl.group_size=[1"], ["rl.group_size=[1"]),
+        (["scale.models.coder.tiny.vocab=3"], ["vocab: no such key", "vocab_size"]),
+        (["sweep=unheard_of"], ["sweep=unheard_of: no such sweep", "rl_algorithm"]),
+        (["sweep=rl_algorithm", "seed=0,1"], ["seed=0,1", "replicates.seeds"]),
+        (["sweep=rl_algorithm", "seeds.rl=4"], ["seeds.rl=4", "sweep.replicates.seeds=[4]"]),
+        (["sweep=rl_algorithm", "sweep=data_mix"], ["one sweep at a time"]),
+        (["sweep=rl_algorithm", "sweep.replicates.from_stage=later"], ["from_stage=later", "no such stage"]),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_wrong_word_is_one_line_that_names_it(words: list[str], said: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        expand(words)
+    message = str(raised.value)
+    assert "\n" not in message
+    for part in said:
+        assert part in message, message
+
+
+def test_several_values_without_multirun_is_a_slip() -> None:
+    with pytest.raises(ConfigError, match="Add -m"):
+        expand(["rl=grpo,ppo"], multirun=False)

@@ -1,0 +1,111 @@
+"""Each impossible combination is refused before compute, in one line that names key, value and fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsm_repro.config.compose import compose
+from dsm_repro.config.container import from_container, to_container
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.schema import Config
+from dsm_repro.config.validate import faults, missing_files, validate
+
+
+@pytest.fixture(scope="module")
+def sound() -> Config:
+    return compose([])
+
+
+def changed(sound: Config, changes: dict[str, object]) -> Config:
+    container = to_container(sound)
+    for path, value in changes.items():
+        *parents, leaf = path.split(".")
+        node = container
+        for name in parents:
+            node = node[name]
+        node[leaf] = value
+    return from_container(container)
+
+
+def test_default_config_has_no_fault(sound: Config) -> None:
+    validate(sound)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rl.group_size": 1}, ["rl.group_size=1", "Eq. 3", "rl=ppo"]),
+        ({"mix.weights": {"math": 0.5, "code": 0.4}}, ["mix.weights", "sum to 0.9"]),
+        ({"mix.weights": {"math": 1.5, "code": -0.5}}, ["mix.weights.code=-0.5"]),
+        ({"mix.weights": {"unheard_of": 1.0}}, ["mix.weights.unheard_of", "it has"]),
+        ({"until": "later"}, ["until=later", "corpus"]),
+        ({"until": "rl", "rl.method": "none"}, ["until=rl: this arm has no such stage"]),
+        ({"sft.format": "prose"}, ["sft.format=prose", "cot, pot, both, none"]),
+        ({"rl.method": "dpo"}, ["rl.method=dpo", "grpo"]),
+        ({"sft.format": "none", "pretrain.enabled": False}, ["rl.method=grpo", "rl=none"]),
+        ({"rl.budget.unit": "hours"}, ["rl.budget.unit=hours", "flops, steps"]),
+        ({"rl.budget.amount": 0}, ["rl.budget.amount=0"]),
+        ({"rl.questions": 3, "rl.questions_per_step": 16}, ["rl.questions=3", "rl.questions_per_step=16"]),
+        ({"rl.temperature": 0}, ["rl.temperature=0"]),
+        ({"evaluation.temperature": -1}, ["evaluation.temperature=-1"]),
+        ({"evaluation.top_p": 0}, ["evaluation.top_p=0"]),
+        ({"evaluation.modes": ["cot", "tool"]}, ["evaluation.modes=tool", "cot, pot"]),
+        ({"evaluation.modes": []}, ["evaluation.modes=[]"]),
+        ({"base.role": "unheard_of"}, ["base.role=unheard_of", "coder"]),
+        ({"scale.models.coder.tiny.heads": 3}, ["tiny.hidden_size", "tiny.heads=3"]),
+        ({"scale.models.coder.tiny.vocab_size": 100}, ["tiny.vocab_size=100", "260"]),
+        ({"pretrain.sequence_length": 4096, "pretrain.batch_tokens": 8192}, ["sequence_length=4096", "context_length"]),
+        ({"pretrain.decay_to": [0.3]}, ["pretrain.decay_at", "pretrain.decay_to"]),
+        ({"pretrain.decay_at": [0.9, 0.8]}, ["pretrain.decay_at=[0.9, 0.8]", "increasing"]),
+        ({"pretrain.adam_beta2": 1.0}, ["pretrain.adam_beta2=1.0"]),
+        ({"corpus.web.leak_share": 1.5}, ["corpus.web.leak_share=1.5"]),
+        ({"corpus.reader": "pdf"}, ["corpus.reader=pdf", "warc"]),
+        ({"corpus.reader": "warc"}, ["corpus.paths=[]", "corpus.reader=warc"]),
+        ({"corpus.decontamination.min_ngram": 11}, ["min_ngram=11", "ngram=10"]),
+        ({"sandbox.backend": "docker"}, ["sandbox.backend=docker", "bwrap"]),
+        ({"sandbox.backend": "subprocess"}, ["sandbox.backend=subprocess", "allow_unsandboxed"]),
+        ({"reward.correct": 0.0}, ["reward.correct=0.0", "reward.incorrect"]),
+        ({"execution.workers": 0}, ["execution.workers=0"]),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_impossible_value_is_one_line(sound: Config, changes: dict[str, object], said: list[str]) -> None:
+    found = faults(changed(sound, changes))
+    assert len(found) == 1, found
+    assert "\n" not in found[0]
+    for part in said:
+        assert part in found[0], found[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"corpus.reader": "warc", "corpus.paths": ["crawl/*.gz"]}, ["corpus.paths=crawl/*.gz", "no such file"]),
+        ({"scale.models.coder.path": "./weights"}, ["scale.models.coder.path=./weights", "no such folder"]),
+        ({"scale.models.coder.path": "/no/such/model"}, ["scale.models.coder.path=/no/such/model"]),
+        ({"problems.source": "jsonl", "problems.train_path": __file__}, ["problems.test_path: no file given"]),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_missing_file_is_named(sound: Config, changes: dict[str, object], said: list[str]) -> None:
+    config = changed(sound, changes)
+    assert faults(config) == []
+    (message,) = missing_files(config)
+    assert all(part in message for part in said), message
+    with pytest.raises(ConfigError):
+        validate(config)
+
+
+def test_hub_id_is_not_taken_for_a_folder(sound: Config) -> None:
+    validate(changed(sound, {"scale.models.coder.path": "deepseek-ai/deepseek-coder-1.3b-base"}))
+
+
+def test_glob_of_corpus_files_that_match_is_accepted(sound: Config, tmp_path: Path) -> None:
+    (tmp_path / "a.warc.gz").touch()
+    validate(changed(sound, {"corpus.reader": "warc", "corpus.paths": [str(tmp_path / "*.warc.gz")]}))
+
+
+def test_only_curating_asks_for_no_model(sound: Config) -> None:
+    validate(changed(sound, {"until": "corpus", "base.role": "unheard_of", "rl.group_size": 1}))

@@ -1,0 +1,121 @@
+"""The evaluation stage on a model that knows nothing and on one whose answers are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dsm_repro.config.schema import Config
+from dsm_repro.evaluation import stage as evaluation
+from dsm_repro.evaluation.model import TransformersLM, _cut
+from dsm_repro.evaluation.taskdata import test_problems as problems_of
+from dsm_repro.pipeline.stage import StageContext
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from dsm_repro.miniature.tokenizer import train_on
+    from dsm_repro.training.models import save_model
+
+    folder = tmp_path_factory.mktemp("parent") / "model"
+    tokenizer = train_on(iter(["Find the gcd of 12 and 8. Answer: \\boxed{4} print(x)"] * 10), 270)
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True, pad_token_id=0, eos_token_id=1,
+        bos_token_id=None,
+    )  # fmt: skip
+    save_model(LlamaForCausalLM(shape), tokenizer, folder)
+    return folder
+
+
+def run(model_folder: Path, out: Path, config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    out.mkdir(parents=True)
+    ctx = StageContext(config, out, out, {"base": model_folder.parent})
+    evaluation.run(ctx)
+    record = json.loads((out / "record.json").read_text())
+    return record, [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
+
+
+def small(modes: list[str], tokens: int = 12) -> Config:
+    config = Config()
+    config.pretrain.enabled = False
+    config.sft.format = "none"
+    config.rl.method = "none"
+    config.evaluation.modes = modes
+    config.evaluation.problems = 16
+    config.evaluation.max_tokens = tokens
+    config.execution.micro_batch = 5
+    return config
+
+
+def test_two_runs_give_the_same_samples_and_batches_do_not_matter(model_folder: Path, tmp_path: Path) -> None:
+    config = small(["cot"])
+    first = run(model_folder, tmp_path / "a", config)
+    assert first == run(model_folder, tmp_path / "b", config)
+    config.execution.micro_batch = 16
+    assert first == run(model_folder, tmp_path / "c", config)
+
+
+def test_every_problem_is_scored_once_and_the_summary_is_theirs(model_folder: Path, tmp_path: Path) -> None:
+    record, samples = run(model_folder, tmp_path / "a", small(["cot"]))
+    assert [s["id"] for s in samples] == [p.id for p in problems_of(small(["cot"]))]
+    result = record["results"]["cot"]
+    assert result["n"] == 16
+    assert result["truncated"] == sum(s["truncated"] for s in samples) / 16
+    assert result["accuracy"] == sum(s["status"] == "correct" for s in samples) / 16
+    assert record["protocol"]["cot"]["decoding"] == "greedy"
+
+
+@pytest.mark.parametrize(
+    ("mode", "completion", "correct"),
+    [
+        ("cot", lambda p: " " + p.cot, True),
+        ("cot", lambda p: " so \\boxed{%d}" % (int(p.answer) + 1), False),
+        ("pot", lambda p: "\n" + p.program, True),
+        ("pot", lambda p: "\nprint(1/0)", False),
+        ("pot", lambda p: f"\n# the answer is {p.answer}\npass", False),
+    ],
+)
+def test_verdicts_on_known_completions(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, completion: Any, correct: bool
+) -> None:
+    from dsm_repro.evaluation.model import Generation
+
+    config = small([mode])
+    known = {p.question: completion(p) for p in problems_of(config)}
+
+    def answer(self: TransformersLM, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        for request in requests:
+            text = known[request.doc["question"]]
+            self.generations[(request.task_name, request.doc_id, request.idx)] = Generation(text, 3, False)
+        return [known[request.doc["question"]] for request in requests]
+
+    monkeypatch.setattr(TransformersLM, "generate_until", answer)
+    record, samples = run(model_folder, tmp_path / "a", config)
+    assert record["results"][mode]["accuracy"] == float(correct), samples[0]
+
+
+def test_truncation_is_where_no_end_of_text_came(model_folder: Path, tmp_path: Path) -> None:
+    _, samples = run(model_folder, tmp_path / "a", small(["cot"], tokens=4))
+    assert all(s["tokens"] <= 4 for s in samples)
+    assert all(s["truncated"] == (s["tokens"] == 4) for s in samples if s["truncated"])
+
+
+def test_greedy_evaluation_does_not_depend_on_the_seed() -> None:
+    one, two = small(["cot"]), small(["cot"])
+    two.seeds.evaluate = 7
+    assert evaluation.identity(one) == evaluation.identity(two)
+    one.evaluation.temperature = two.evaluation.temperature = 0.7
+    assert evaluation.identity(one) != evaluation.identity(two)
+
+
+def test_stop_strings_cut_at_the_first() -> None:
+    assert _cut("a\n\nb stop", ["stop", "\n\n"]) == "a"
+    assert _cut("abc", []) == "abc"

@@ -1,0 +1,84 @@
+"""The plan: shared stages once, hits free, times from past runs, and what the comparison could detect."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sweep_stages import REGISTRY
+
+from dsm_repro.config.compose import expand
+from dsm_repro.pipeline import plan as planning
+from dsm_repro.pipeline.plan import Estimate, PastRun, amount, duration, expected_seconds, minimum_detectable
+from dsm_repro.pipeline.sweeper import execute, prepare
+from dsm_repro.pipeline.worker import Spec, run_spec
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DSM_STORE", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+def test_shared_stages_are_listed_once_and_nothing_is_written(store: Path) -> None:
+    _, _, plan = prepare(expand(["sweep=rl_algorithm"]), REGISTRY)
+    assert [row.stage for row in plan.rows].count("pretrain") == 1
+    assert (plan.to_do, plan.unique, plan.separate) == (19, 19, 51)
+    assert not store.exists()
+    assert json.loads(plan.to_json())["rows"][0]["hit"] is False
+
+
+def test_what_is_in_the_store_costs_nothing(store: Path) -> None:
+    sweep = expand(["until=sft"])
+    execute(sweep, REGISTRY, lambda specs, first, workers: [run_spec(Spec.read(p)) for p in specs] and None)
+    _, _, plan = prepare(sweep, REGISTRY)
+    assert plan.to_do == 0
+    assert plan.seconds == 0
+    assert "only renders the report" in "".join(str(part) for part in planning.render(plan, store))
+    _, _, more = prepare(expand(["until=rl"]), REGISTRY)
+    assert [row.stage for row in more.rows if not row.hit] == ["rl"]
+
+
+def test_past_runs_are_scaled_by_flops() -> None:
+    seconds, basis = expected_seconds(Estimate(flops=4e9), [PastRun(1e9, 10.0), PastRun(2e9, 20.0)], "cpu")
+    assert seconds == pytest.approx(40.0)
+    assert basis == "2 past runs here"
+
+
+def test_without_past_runs_the_assumed_rate_is_said() -> None:
+    seconds, basis = expected_seconds(Estimate(flops=2 * planning.ASSUMED_GPU_RATE, seconds=3.0), [], "cuda")
+    assert seconds == pytest.approx(5.0)
+    assert basis.startswith("assumed 1e+14 FLOP/s")
+
+
+def test_detectable_difference_against_the_textbook() -> None:
+    # (1.960 + 0.842)·sqrt(2·0.25/1000) = 6.26 points; paired with 20% discordant: 3.96 points
+    unpaired, paired = minimum_detectable(500, 2)
+    assert unpaired == pytest.approx(0.0626, abs=2e-4)
+    assert paired == pytest.approx(0.0396, abs=2e-4)
+    assert minimum_detectable(2000, 2)[1] == pytest.approx(paired / 2)
+
+
+def test_numbers_are_said_for_people() -> None:
+    assert [amount(v) for v in (0, 12, 2_500, 1.25e9, 3e20)] == ["-", "12", "2.5k", "1.25G", "300E"]
+    assert [duration(s) for s in (None, 5, 300, 7200, 8.64e5)] == ["-", "5 s", "5 min", "2.0 h", "10.0 days"]
+
+
+def test_plan_does_not_load_torch(store: Path) -> None:
+    code = (
+        "import sys; from sweep_stages import REGISTRY; from dsm_repro.config.compose import expand;"
+        "from dsm_repro.pipeline.sweeper import prepare; from dsm_repro.pipeline.plan import render;"
+        "g, s, p = prepare(expand(['sweep=rl_algorithm']), REGISTRY); render(p, s.root);"
+        "print([m for m in ('torch', 'transformers', 'trl', 'lm_eval', 'scipy', 'numpy') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(store))
+    assert (ran.stdout.strip(), ran.returncode) == ("[]", 0), ran.stderr
+
+
+def environment(store: Path) -> dict[str, str]:
+    here = Path(__file__).resolve()
+    path = f"{here.parents[2]}:{here.parent}"
+    return {"PYTHONPATH": path, "DSM_STORE": str(store), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}

@@ -1,0 +1,138 @@
+"""A sweep runs each unique stage once, keeps a failure to its own arm, and resumes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweep_stages import POISON, REGISTRY, REGISTRY_OVERRIDE
+
+from dsm_repro.cli import main
+from dsm_repro.config.compose import expand
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.pipeline import sweeper
+from dsm_repro.pipeline.sweeper import execute, run_task, threads_per_stage
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # a space and a quote: paths travel through Hydra's override grammar
+    path = tmp_path / "it's a store"
+    monkeypatch.setenv("DSM_STORE", str(path))
+    return path
+
+
+class Job:
+    """What a launched job is given."""
+
+    def __init__(self, spec: Path) -> None:
+        self.worker_spec = str(spec)
+
+
+def one_by_one(specs: Sequence[Path], first: int, workers: int) -> None:
+    for spec in specs:
+        run_task(Job(spec))
+
+
+def ran(store: Path) -> Counter[str]:
+    path = store / "ran.txt"
+    return Counter(line.split()[0] for line in path.read_text().splitlines()) if path.exists() else Counter()
+
+
+def index(store: Path, name: str = "rl_algorithm") -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((store / "sweeps" / name / "arms.json").read_text())
+    return value
+
+
+def test_each_unique_stage_runs_once_and_the_same_command_again_runs_none(store: Path) -> None:
+    sweep = expand(["sweep=rl_algorithm"])
+    outcome = execute(sweep, REGISTRY, one_by_one)
+    assert (outcome.exit_code, outcome.executed) == (0, 19)
+    assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 1, "rl": 6, "evaluate": 9}
+    told = index(store)
+    assert told["finished"] is not None
+    assert told["dedup"] == {"stages_executed": 19, "stages_separate": 51, "stages_executed_now": 19}
+    assert {state for arm in told["arms"] for state in arm["states"].values()} == {"done"}
+
+    before = (store / "sweeps" / "rl_algorithm" / "arms.json").read_bytes()
+    again = execute(sweep, REGISTRY, one_by_one)
+    assert (again.exit_code, again.executed) == (0, 0)
+    assert sum(ran(store).values()) == 19
+    assert (store / "sweeps" / "rl_algorithm" / "arms.json").read_bytes() == before
+
+
+def test_failing_arm_does_not_stop_the_others(store: Path) -> None:
+    outcome = execute(expand(["sweep=rl_algorithm", f"rl.clip_epsilon={POISON}"]), REGISTRY, one_by_one)
+    assert outcome.exit_code == 1
+    assert [(arm, seed, stage) for arm, seed, stage, _ in outcome.failures] == [("ppo", s, "rl") for s in (0, 1, 2)]
+    assert "the critic exploded" in outcome.failures[0][3]
+    arms = {(arm["name"], arm["seed"]): arm for arm in index(store)["arms"]}
+    assert arms["ppo", 1]["states"]["rl"] == "failed"
+    assert arms["ppo", 1]["states"]["evaluate"] == "blocked"
+    assert "Traceback" in arms["ppo", 1]["error"]["traceback"]
+    assert arms["grpo", 1]["states"]["evaluate"] == "done"
+    assert arms["grpo", 1]["error"] is None
+    assert index(store)["finished"] is None
+
+
+def test_failed_stage_is_tried_again_and_finished_ones_are_not(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = expand(["rl=ppo,grpo", f"rl.clip_epsilon={POISON}"])
+    assert execute(sweep, REGISTRY, one_by_one).exit_code == 1
+    monkeypatch.setattr("sweep_stages.POISON", -1.0)
+    outcome = execute(sweep, REGISTRY, one_by_one)
+    assert (outcome.exit_code, outcome.executed) == (0, 2)
+    assert ran(store)["rl"] == 3
+
+
+def test_dead_launcher_is_a_message_and_a_rerun_resumes(store: Path) -> None:
+    def dies(specs: Sequence[Path], first: int, workers: int) -> None:
+        if any("sft-" in spec.name for spec in specs):
+            raise RuntimeError("worker process terminated")
+        one_by_one(specs, first, workers)
+
+    sweep = expand(["rl=none"])
+    outcome = execute(sweep, REGISTRY, dies)
+    assert outcome.exit_code == 1
+    assert "worker process terminated" in outcome.failures[0][3]
+    assert execute(sweep, REGISTRY, one_by_one).exit_code == 0
+    assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 1, "evaluate": 1}
+
+
+def test_undeclared_difference_stops_the_sweep_before_anything_is_written(store: Path) -> None:
+    sweep = expand(["sweep=rl_algorithm", "sweep.factor=rl.budget"])
+    with pytest.raises(ConfigError, match=r"rl\.method: 'none' against 'ppo'"):
+        execute(sweep, REGISTRY, one_by_one)
+    assert not store.exists()
+
+
+def test_threads_do_not_depend_on_what_the_store_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper, "cores", lambda: 8)
+    assert [threads_per_stage(4, width) for width in (1, 2, 3, 4, 9)] == [8, 4, 2, 2, 2]
+    assert threads_per_stage(16, 32) == 1
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_hydra_runs_the_waves_with_its_launchers(
+    store: Path, launcher: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "-m", f"hydra/launcher={launcher}", REGISTRY_OVERRIDE, "hydra.sweeper.report=false"]
+    words += ["execution.workers=2", "rl=grpo,ppo", f"rl.clip_epsilon={POISON}"]
+    assert main(words) == 1
+    said = capfd.readouterr()
+    assert "failed: rl=ppo, seed 0, stage rl: ValueError: the critic exploded" in said.err
+    assert "Traceback" not in said.err
+    assert "talks a lot" not in said.err + said.out
+    assert any("talks a lot" in path.read_text() for path in (store / ".logs").glob("rl-*.log"))
+    assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 1, "rl": 2, "evaluate": 1}
+    pids = {line.split()[-1] for line in (store / "ran.txt").read_text().splitlines() if line.startswith("rl")}
+    assert (f"pid={os.getpid()}" in pids) == (launcher == "basic")
+    assert [path.name for path in tmp_path.iterdir()] == [store.name], "nothing is left in the working folder"
+
+    assert main([*words[:-1], "until=sft"]) == 0
+    assert "sft: " in capfd.readouterr().out

@@ -1,0 +1,59 @@
+"""Stages that behave like a trainer, in milliseconds: what the store and the worker are tested with.
+
+How a stage behaves beside its config is set by environment variables, which never enter a key.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from pathlib import Path
+
+from dsm_repro.config.schema import Config
+from dsm_repro.pipeline.stage import Stage, StageContext
+
+#: checkpoint every so many steps
+EVERY = 2
+
+
+def _steps(config: Config) -> dict[str, object]:
+    return {"steps": config.sft.steps, "seed": config.seeds.sft}
+
+
+def _train(ctx: StageContext) -> None:
+    """A trainer's habits: metrics per step, a checkpoint now and then, the model at the end."""
+    resume = ctx.scratch / "resume.json"
+    state = json.loads(resume.read_text()) if resume.exists() else {"step": 0, "value": ctx.config.seeds.sft}
+    ctx.rewind_metrics(state["step"])
+    with Path(os.environ.get("TOY_RUNS", os.devnull)).open("a") as f:
+        f.write(f"{state['step']}\n")
+    for step in range(state["step"] + 1, ctx.config.sft.steps + 1):
+        time.sleep(float(os.environ.get("TOY_SECONDS_PER_STEP", "0")))
+        state = {"step": step, "value": (state["value"] * 1103515245 + step) % 2**31}
+        ctx.log(step, value=state["value"])
+        ctx.progress(step, ctx.config.sft.steps)
+        if step % EVERY == 0:
+            temporary = ctx.scratch / "resume.tmp"
+            temporary.write_text(json.dumps(state))
+            temporary.replace(resume)
+    (ctx.out / "model").mkdir(exist_ok=True)
+    (ctx.out / "model" / "weights.bin").write_bytes(str(state["value"]).encode() * 20_000)
+    ctx.cost.add_flops("train", 10.0 * ctx.config.sft.steps)
+    ctx.record({"value": state["value"]})
+
+
+def _read_parent(ctx: StageContext) -> None:
+    """Keeps no checkpoint: refuses an ``out`` that is not empty."""
+    assert not list(ctx.out.iterdir())
+    (ctx.out / "half.txt").write_text("half")
+    if os.environ.get("TOY_FAIL"):
+        raise ValueError(os.environ["TOY_FAIL"])
+    if os.environ.get("TOY_FULL_DISK"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(ctx.out / "samples.jsonl"))
+    ctx.record({"parent": json.loads((ctx.parents["sft"] / "record.json").read_text())["value"]})
+
+
+TRAIN = Stage("sft", 1, lambda config: (), _steps, _train)
+READ = Stage("evaluate", 1, lambda config: ("sft",), lambda config: {"seed": config.seeds.evaluate}, _read_parent)

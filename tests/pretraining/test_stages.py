@@ -1,0 +1,164 @@
+"""``base`` and ``pretrain`` from config to artifact, on a model of a few thousand weights."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.schema import Config, MixConfig, ModelSpec, PretrainConfig, SourceSpec, TinyModelConfig
+from dsm_repro.pipeline.stage import StageContext
+from dsm_repro.pretraining import base_stage, stage
+
+TINY = TinyModelConfig(
+    hidden_size=32,
+    layers=2,
+    heads=2,
+    intermediate_size=64,
+    vocab_size=300,
+    context_length=64,
+    text={"code": 0.75, "prose": 0.25},
+    tokens=20_000,
+    batch_tokens=1_024,
+)
+
+
+def config(**changes: object) -> Config:
+    made = Config()
+    made.execution.device = "cpu"
+    made.scale.models = {"coder": ModelSpec(tiny=TINY), "llm": ModelSpec(tiny=replace(TINY, text={"prose": 1.0}))}
+    made.scale.sources = {
+        "math": SourceSpec(kind="corpus"),
+        "code": SourceSpec(kind="miniature", name="code"),
+    }
+    made.mix = MixConfig(weights={"math": 0.5, "code": 0.5})
+    made.corpus.top_tokens = 100_000
+    made.pretrain = PretrainConfig(
+        tokens=8_192, batch_tokens=1_024, sequence_length=64, warmup_steps=2, peak_learning_rate=1e-3
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def context(made: Config, folder: Path, parents: dict[str, Path] | None = None) -> StageContext:
+    for name in ("out", "scratch"):
+        (folder / name).mkdir(parents=True)
+    return StageContext(config=made, out=folder / "out", scratch=folder / "scratch", parents=parents or {})
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    ctx = context(config(), tmp_path_factory.mktemp("base"))
+    start = time.monotonic()
+    base_stage.STAGE.run(ctx)
+    assert time.monotonic() - start < 20
+    return ctx.out
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    pages = [{"text": f"{i} + {i} = {2 * i}. " * 40, "score": 1.0, "tokens": 500} for i in range(60)]
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "pages.jsonl").write_text("".join(json.dumps(page) + "\n" for page in pages))
+    return folder
+
+
+def test_base_leaves_a_model_that_learnt_something(base: Path) -> None:
+    from dsm_repro.training.models import load_model, load_tokenizer
+
+    record = json.loads((base / "record.json").read_text())
+    first = json.loads((base / "metrics.jsonl").read_text().splitlines()[0])
+    assert record["loss"] < first["loss"] - 0.3
+    assert record["steps"] == 19
+    assert record["tokens"] == 19 * 1_024
+    model, tokenizer = load_model(base / "model", "float32", "cpu"), load_tokenizer(base / "model")
+    assert model.config.use_cache
+    assert model.config.tie_word_embeddings
+    assert (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id) == (0, 1, None)
+    assert "/" not in (base / "model" / "config.json").read_text()
+
+
+def test_the_same_config_gives_the_same_bytes(base: Path, tmp_path: Path) -> None:
+    ctx = context(config(), tmp_path)
+    base_stage.STAGE.run(ctx)
+    assert files(ctx.out) == files(base)
+
+
+def test_roles_share_tokenizer_and_initialisation() -> None:
+    from dsm_repro.miniature.tokenizer import train_tokenizer
+
+    tokenizer = train_tokenizer(300)
+    one, other = (base_stage.initial_model(tiny, tokenizer, "k") for tiny in (TINY, replace(TINY, text={"prose": 1.0})))
+    assert all((a == b).all() for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_identity_is_of_the_model_not_of_its_name() -> None:
+    named = config()
+    named.scale.models["again"] = named.scale.models["coder"]
+    named.base.role = "again"
+    assert base_stage.identity(named) == base_stage.identity(config())
+    named.base.role = "llm"
+    assert base_stage.identity(named) != base_stage.identity(config())
+
+
+def test_published_weights_are_loaded_and_stored(base: Path, tmp_path: Path) -> None:
+    made = config()
+    made.scale.models = {"coder": ModelSpec(path=str(base / "model"))}
+    ctx = context(made, tmp_path)
+    base_stage.STAGE.run(ctx)
+    assert files(ctx.out / "model") == files(base / "model")
+    assert base_stage.inputs(made) == (base / "model",)
+
+
+def test_a_model_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    made = config()
+    made.scale.models = {"coder": ModelSpec(path=str(tmp_path / "nothing"))}
+    with pytest.raises(ConfigError, match="nothing: no such folder"):
+        base_stage.STAGE.run(context(made, tmp_path))
+
+
+def test_pretrain_reaches_its_shares_and_says_so(base: Path, corpus: Path, tmp_path: Path) -> None:
+    made = config()
+    assert stage.STAGE.parents(made) == ("corpus", "base")
+    ctx = context(made, tmp_path / "run", {"corpus": corpus, "base": base})
+    stage.STAGE.run(ctx)
+    record = json.loads((ctx.out / "record.json").read_text())
+    assert record["target_shares"] == record["achieved_shares"] == {"math": 0.5, "code": 0.5}
+    assert record["partly_read"] == ["code"]
+    assert record["epochs"]["code"] == 1.0
+    assert 0 < record["epochs"]["math"] < 1
+    assert record["tokens"] == 8_192
+    rates = [json.loads(line)["learning_rate"] for line in (ctx.out / "metrics.jsonl").read_text().splitlines()]
+    assert rates == pytest.approx([5e-4, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 3.16e-4])
+    assert stage.STAGE.estimate(made).tokens == ctx.cost.tokens["train"]
+    assert stage.STAGE.estimate(made).flops == pytest.approx(ctx.cost.flops["train"])
+
+
+def test_a_mix_without_the_corpus_does_not_wait_for_it() -> None:
+    made = config(mix=MixConfig(weights={"math": 0.0, "code": 1.0}))
+    assert stage.STAGE.parents(made) == ("base",)
+    before = stage.identity(made)
+    made.corpus.top_tokens *= 2
+    assert stage.identity(made) == before
+
+
+def test_repeating_a_small_corpus_too_often_is_refused(base: Path, corpus: Path, tmp_path: Path) -> None:
+    made = config()
+    made.corpus.top_tokens = 500
+    with pytest.raises(ConfigError, match=r"mix\.weights\.math: .*epochs, more than pretrain\.max_epochs=8"):
+        stage.STAGE.run(context(made, tmp_path / "run", {"corpus": corpus, "base": base}))
+
+
+def test_a_row_longer_than_the_models_context_is_refused(base: Path, corpus: Path, tmp_path: Path) -> None:
+    made = config()
+    made.pretrain = replace(made.pretrain, sequence_length=128)
+    with pytest.raises(ConfigError, match=r"pretrain\.sequence_length=128: the model's context is 64"):
+        stage.STAGE.run(context(made, tmp_path / "run", {"corpus": corpus, "base": base}))

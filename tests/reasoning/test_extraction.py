@@ -1,0 +1,82 @@
+"""The order of the rules, and each rule's edges."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from dsm_repro.reasoning.extraction import MAX_COMPLETION_CHARS, Extracted, boxed, extract
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer", "how"),
+    [
+        (r"So \boxed{3}. The final answer is $4$. I hope it is correct.", "4", "final"),
+        (r"first \boxed{1} then \boxed{\frac{1}{2}} 7", r"\frac{1}{2}", "boxed"),
+        (r"\boxed{\boxed{5}}", "5", "boxed"),
+        (r"\boxed{a} and \boxed{b", "a", "boxed"),
+        (r"\boxed 7$", "7", "boxed"),
+        (r"\fbox{9}", "9", "boxed"),
+        (r"\boxed{\{1,2\}}", r"\{1,2\}", "boxed"),
+        (r"} stray { \boxed{8}", "8", "boxed"),
+        (r"\boxed{} so 12", "12", "number"),
+        ("The answer is 3.5. Done, 99 times.", "3.5", "phrase"),
+        ("the answer is: $x+1$, as shown", "x+1", "phrase"),
+        ("The answer is 1. No: the answer is 2.", "2", "phrase"),
+        ("```python\nprint(6)\n```\n```output\n5\n6\n```\nwell", "6", "output"),
+        ("it costs 1,234.50 dollars", "1,234.50", "number"),
+        ("5-3", "3", "number"),
+        ("it is -3", "-3", "number"),
+        ("3/4 of it", "3/4", "number"),
+        ("I do not know.", None, "none"),
+        ("", None, "none"),
+        ("The answer is", None, "none"),
+    ],
+)
+def test_extract(completion: str, answer: str | None, how: str) -> None:
+    assert extract(completion) == Extracted(answer, how)
+
+
+@pytest.mark.parametrize(
+    ("output", "answer"), [("6\n7\n", "7"), ("The answer is 4\n", "4"), ("x = 3\n", "x = 3"), (r"\boxed{2}", "2")]
+)
+def test_a_program_is_judged_by_its_output(output: str, answer: str) -> None:
+    assert extract("print('the answer is 1')  # \\boxed{9}", output) == Extracted(answer, "output")
+
+
+def test_a_program_that_printed_nothing_has_no_answer() -> None:
+    assert extract("print_nothing = 12", "") == Extracted(None, "none")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        r"\boxed{" * 100_000,
+        r"\boxed{" * 30_000 + "1" + "}" * 30_000,
+        "{" * 10**6,
+        "the answer is " * 70_000,
+        "final answer is $" * 60_000,
+        "9" * 10**6,
+        "1,234" * 200_000,
+        "```output" * 100_000,
+        "```python\n" * 100_000,
+        "\\" * 10**6,
+        "-" * 10**6,
+        r"\boxed " * 100_000,
+    ],
+)
+def test_time_is_linear_in_the_length(hostile: str) -> None:
+    started = time.perf_counter()
+    extract(hostile)
+    extract("", hostile)
+    assert time.perf_counter() - started < 2.0
+
+
+def test_only_the_end_of_a_long_completion_counts() -> None:
+    assert extract("5 " + "x" * MAX_COMPLETION_CHARS) == Extracted(None, "none")
+    assert extract("x" * 10**6 + r"\boxed{5}") == Extracted("5", "boxed")
+
+
+def test_boxes_come_in_the_order_in_which_they_open() -> None:
+    assert boxed(r"\boxed{1} \boxed{\text{a}} \boxed{}") == ["1", r"\text{a}"]

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from dsm_repro.config.errors import DataError, StoreError
+from dsm_repro.reporting import measures, records
+from dsm_repro.reporting.deviations import deviations
+from dsm_repro.reporting.render import render_all, render_sweep
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A store with one finished sweep, and its rendered folder."""
+    root = tmp_path_factory.mktemp("finished")
+    synthetic.write_sweep(root / "store")
+    return root / "store", render_sweep(root / "store", "rl_algorithm", root / "reports").parent
+
+
+def test_everything_is_written_and_small(finished: tuple[Path, Path]) -> None:
+    files = {p.name: p for p in finished[1].iterdir()}
+    assert {"index.html", "report.md", "arms.csv", "comparisons.csv", "categories.csv", "forest.svg", "accuracy.svg",
+            "reward.svg", "heat-cot.svg"} <= files.keys()  # fmt: skip
+    assert sum(p.stat().st_size for p in files.values()) < 1_000_000
+    for path in files.values():
+        if path.suffix == ".svg":
+            ET.fromstring(path.read_text())
+
+
+def test_rendering_again_gives_the_same_bytes(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    """In another process, so that no hash seed or cache helps; and without torch or anything as slow."""
+    store, folder = finished
+    code = (
+        "import sys; from pathlib import Path; from dsm_repro.reporting.render import render_sweep;"
+        f"render_sweep(Path({str(store)!r}), 'rl_algorithm', Path({str(tmp_path)!r}));"
+        "slow = {'torch', 'pandas', 'statsmodels', 'scipy.stats', 'matplotlib.pyplot'} & sys.modules.keys();"
+        "assert not slow, slow"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    again = tmp_path / "rl_algorithm"
+    assert sorted(p.name for p in again.iterdir()) == sorted(p.name for p in folder.iterdir())
+    for path in folder.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {k: v or "" for k, v in attrs}
+        if "id" in values:
+            self.ids.append(values["id"])
+        if tag == "a":
+            self.links.append(values.get("href", ""))
+        elif tag in ("script", "img", "link", "iframe", "use", "image"):
+            self.loads += [v for k, v in values.items() if k in ("src", "href", "xlink:href")]
+
+
+def test_the_page_loads_nothing_and_its_links_arrive(finished: tuple[Path, Path]) -> None:
+    html = (finished[1] / "index.html").read_text()
+    page = _Page()
+    page.feed(html)
+    assert all(load.startswith(("#", "data:")) for load in page.loads), page.loads
+    assert "@import" not in html and not re.search(r"url\((?!#)", html)
+    assert len(page.ids) == len(set(page.ids))
+    for link in page.links:
+        assert link[1:] in page.ids if link.startswith("#") else (finished[1] / link).exists()
+    assert "<b>every</b>" not in html, "text of the records must be escaped"
+
+
+def test_sections_are_in_order_and_the_scale_is_said(finished: tuple[Path, Path]) -> None:
+    html = (finished[1] / "index.html").read_text()
+    order = ["verdict", "forest", "arms", "comparisons", "compute", "curves", "categories", "outcomes", "mix", "corpus",
+             "reference", "cost", "protocol", "deviations", "provenance"]  # fmt: skip
+    at = [html.index(f'id="{name}"') for name in order]
+    assert at == sorted(at)
+    markdown = (finished[1] / "report.md").read_text()
+    for text in (html, markdown):
+        assert "tiny models trained on made problems" in text
+        assert "not in the paper" in text
+        assert "dsm run sweep=rl_algorithm scale=mini" in text
+        assert re.search(r"GRPO − SFT = \+\d+\.\d points \[−?\d+\.\d, \d+\.\d\], 3 seeds × 160 problems", text)
+
+
+def test_an_arm_with_one_checkpoint_counts_once(finished: tuple[Path, Path]) -> None:
+    found = measures.results(records.read_sweep(finished[0], "rl_algorithm"))
+    assert found.measured["SFT", "cot"].right.shape == (1, 160)
+    assert found.measured["SFT", "cot"].seeds == ((0, 1, 2),)
+    assert found.measured["GRPO", "cot"].right.shape == (3, 160)
+    difference = found.compared[0].difference
+    assert difference is not None and difference.replicates == 3
+    a, b = found.measured["GRPO", "cot"].right, found.measured["SFT", "cot"].right
+    assert difference.value == pytest.approx(100 * (a.mean() - b.mean()))
+    with (finished[1] / "arms.csv").open() as f:
+        rows = {row["arm"]: row for row in csv.DictReader(f)}
+    assert float(rows["GRPO"]["accuracy"]) == pytest.approx(100 * a.mean())
+    assert rows["SFT"]["replicates"] == "1"
+
+
+def test_sharing_is_counted(finished: tuple[Path, Path]) -> None:
+    # corpus, base, pretrain, sft once; six rl; seven evaluations. Apart: SFT runs once, PPO and GRPO three times each.
+    assert "17 stages stand for the 41 that separate runs would execute" in (finished[1] / "report.md").read_text()
+
+
+def test_failed_blocked_missing_and_damaged_runs_are_shown(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    index = synthetic.write_sweep(store, arms={"SFT": 0.4, "PPO": 0.45, "GRPO": 0.5, "RFT": 0.5}, questions=80)
+    for arm in index["arms"]:
+        if arm["name"] == "PPO":
+            arm["states"].update(rl="failed", evaluate="blocked")
+            arm["error"] = {"stage": "rl", "message": "boom <here>", "traceback": "Traceback\nValueError: boom"}
+    synthetic.write_index(store, index)
+    lost = next(a for a in index["arms"] if a["name"] == "RFT" and a["seed"] == 1)["stages"]
+    (store / "evaluate" / lost["evaluate"]).rename(tmp_path / "gone")
+    edited = next(a for a in index["arms"] if a["name"] == "RFT" and a["seed"] == 2)["stages"]
+    samples = store / "evaluate" / edited["evaluate"] / "samples.jsonl"
+    samples.write_text(samples.read_text().replace('"correct": false', '"correct": true'))
+
+    found = measures.results(records.read_sweep(store, index["name"]))
+    assert ("PPO", "cot") not in found.measured
+    assert found.measured["RFT", "cot"].seeds == ((0,),), "lost and edited evaluations are not used"
+    assert found.compared[0].difference is not None, "other arms are unaffected"
+    assert found.compared[1].verdict == "inconclusive"
+    assert "PPO has no evaluation (failed)" in found.compared[1].sentence
+    html = render_sweep(store, index["name"], tmp_path / "reports").read_text()
+    assert "ValueError: boom" in html and "boom &lt;here&gt;" in html
+    assert "the store does not have it" in html
+    assert "its sha256 is not the manifest" in html
+    assert str(tmp_path) not in html
+
+
+def test_a_sweep_without_any_result_still_renders(tmp_path: Path) -> None:
+    index = synthetic.write_sweep(tmp_path, questions=8)
+    for arm in index["arms"]:
+        arm["states"] = dict.fromkeys(arm["stages"], "waiting")
+    synthetic.write_index(tmp_path, index)
+    html = render_sweep(tmp_path, index["name"], tmp_path / "reports").read_text()
+    assert "Inconclusive" in html and "unfinished, waits for corpus" in html
+    index["sweep"] = None
+    index["arms"] = []
+    synthetic.write_index(tmp_path, index)
+    assert "declares no expected order" in render_sweep(tmp_path, index["name"], tmp_path / "reports").read_text()
+
+
+def test_two_protocols_never_share_a_column(tmp_path: Path) -> None:
+    index = synthetic.write_sweep(tmp_path, questions=40, max_tokens={"GRPO": 64})
+    found = measures.results(records.read_sweep(tmp_path, index["name"]))
+    assert [c.id for c in found.columns] == ["cot (protocol 1)", "cot (protocol 2)"]
+    assert [c.arms for c in found.columns] == [("SFT", "PPO"), ("GRPO",)]
+    assert found.compared[0].difference is None and "different protocols" in found.compared[0].sentence
+    assert found.compared[2].difference is not None
+    html = render_sweep(tmp_path, index["name"], tmp_path / "reports").read_text()
+    assert "more than one protocol" in html
+
+
+def test_deviations_compare_published_and_used(finished: tuple[Path, Path]) -> None:
+    rows = {d.path: d for d in deviations(records.read_sweep(finished[0], "rl_algorithm"))}
+    assert (rows["rl.learning_rate"].published, rows["rl.learning_rate"].used) == ("1e-06", "5e-05")
+    assert rows["rl.learning_rate"].status == "differs" and rows["rl.learning_rate"].source == "§4.2"
+    assert rows["rl.kl_coefficient"].status == "same"
+    assert rows["reward_model.learning_rate"].status == "not used"
+
+
+def test_a_setting_that_differs_between_arms_is_shown_per_arm(tmp_path: Path) -> None:
+    index = synthetic.write_sweep(tmp_path, questions=8)
+    for arm in index["arms"]:
+        arm["config"]["rl"]["group_size"] = {"SFT": 1, "PPO": 8, "GRPO": 64}[arm["name"]]
+    synthetic.write_index(tmp_path, index)
+    rows = {d.path: d for d in deviations(records.read_sweep(tmp_path, index["name"]))}
+    assert (rows["rl.group_size"].used, rows["rl.group_size"].status) == ("PPO: 8; GRPO: 64", "varies")
+
+
+def test_a_missing_or_broken_index_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"sweeps/nothing/arms\.json"):
+        render_sweep(tmp_path, "nothing", tmp_path / "reports")
+    folder = tmp_path / "sweeps" / "half"
+    folder.mkdir(parents=True)
+    (folder / "arms.json").write_text('{"arms": [')
+    with pytest.raises(StoreError, match=r"sweeps/half/arms\.json"):
+        render_sweep(tmp_path, "half", tmp_path / "reports")
+    (folder / "arms.json").write_text('{"arms": [{"seed": 1}]}')
+    with pytest.raises(StoreError, match="an arm is not as expected"):
+        render_sweep(tmp_path, "half", tmp_path / "reports")
+
+
+def test_all_sweeps_and_the_overview(tmp_path: Path) -> None:
+    synthetic.write_sweep(tmp_path / "store", "one", questions=16, seeds=(0,))
+    synthetic.write_sweep(tmp_path / "store", "two", questions=16, seeds=(0,), scale="smoke")
+    stale = tmp_path / "reports" / "one" / "old.svg"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("<svg/>")
+    paths = render_all(tmp_path / "store", tmp_path / "reports")
+    assert [p.parent.name for p in paths] == ["one", "two"] and not stale.exists()
+    overview = (tmp_path / "reports" / "index.html").read_text()
+    assert 'href="one/index.html"' in overview and 'href="two/index.html"' in overview
+    assert "smoke run" in paths[1].read_text()

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from dsm_repro.reporting import statistics as s
+from dsm_repro.reporting import verdict
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 10), (3, 10), (400, 800), (800, 800)])
+def test_wilson_is_statsmodels_wilson(right: int, n: int) -> None:
+    low, high = proportion_confint(right, n, method="wilson")
+    assert s.wilson(right, n) == pytest.approx((max(0.0, low), min(1.0, high)), abs=1e-12)
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (10, 3), (40, 41), (120, 70)])
+def test_mcnemar_is_statsmodels_exact_mcnemar(only_a: int, only_b: int) -> None:
+    expected = mcnemar([[50, only_a], [only_b, 60]], exact=True).pvalue if only_a + only_b else 1.0
+    assert s.mcnemar_exact(only_a, only_b) == pytest.approx(min(1.0, expected), abs=1e-12)
+
+
+def test_mcnemar_by_hand() -> None:
+    # 5 against 0: 2 · (1/2)^5
+    assert s.mcnemar_exact(5, 0) == pytest.approx(0.0625)
+
+
+def test_holm_is_statsmodels_holm() -> None:
+    p = [0.01, 0.04, 0.03, 0.005, 0.9]
+    assert s.holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
+    assert s.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert s.holm([]) == []
+
+
+def test_one_replicate_gives_the_standard_error_of_a_paired_difference() -> None:
+    rng = np.random.default_rng(0)
+    a = (rng.random((1, 800)) < 0.5).astype(float)
+    b = (rng.random((1, 800)) < 0.5).astype(float)
+    d = s.paired_difference(a, b)
+    cells = (a - b)[0]
+    expected = 100 * 1.96 * cells.std() / np.sqrt(800)
+    assert d.value == pytest.approx(100 * cells.mean())
+    assert (d.high - d.low) / 2 == pytest.approx(expected, rel=0.05)
+    assert d.p == d.p_questions == s.mcnemar_exact(d.only_a, d.only_b)
+
+
+def test_pairing_makes_the_interval_narrower() -> None:
+    rng = np.random.default_rng(1)
+    b = (rng.random((1, 500)) < 0.5).astype(float)
+    a = b.copy()
+    a[0, :25] = 1
+    paired = s.paired_difference(a, b)
+    shuffled = s.paired_difference(a, b[:, rng.permutation(500)])
+    assert paired.high - paired.low < 0.5 * (shuffled.high - shuffled.low)
+
+
+def test_identical_arms_have_no_difference_and_p_one() -> None:
+    a = np.ones((3, 50))
+    d = s.paired_difference(a, a)
+    assert (d.value, d.low, d.high, d.p, d.p_questions) == (0, 0, 0, 1, 1)
+
+
+def test_seeds_that_disagree_widen_the_interval() -> None:
+    agree = np.zeros((3, 400))
+    agree[:, :40] = 1
+    disagree = np.zeros((3, 400))
+    disagree[0, :120] = 1
+    b = np.zeros((1, 400))
+    narrow, wide = s.paired_difference(agree, b), s.paired_difference(disagree, b)
+    assert narrow.value == wide.value == pytest.approx(10)
+    assert narrow.low > 0 > wide.low
+
+
+def test_bootstrap_is_the_same_every_time() -> None:
+    a = (np.random.default_rng(3).random((3, 200)) < 0.5).astype(float)
+    first = s.accuracy(a)
+    s._question_counts.cache_clear()
+    s._replicate_draws.cache_clear()
+    assert s.accuracy(a) == first
+
+
+def test_arms_that_cannot_be_paired_are_refused() -> None:
+    with pytest.raises(ValueError, match="cannot pair"):
+        s.paired_difference(np.ones((3, 5)), np.ones((2, 5)))
+
+
+def _share_decided(seed_spread: float, effect: float, sweeps: int = 300, questions: int = 400) -> tuple[float, float]:
+    """Shares of simulated sweeps (three seeds, two comparisons) called reproduced and contradicted."""
+    rng = np.random.default_rng(7)
+    words = []
+    for _ in range(sweeps):
+        difficulty = np.clip(0.45 + 0.25 * rng.standard_normal(questions), 0.03, 0.97)
+
+        def arm(mean: float, difficulty: np.ndarray = difficulty) -> np.ndarray:
+            p = np.clip(difficulty + mean + seed_spread * rng.standard_normal((3, 1)), 0, 1)
+            return (rng.random((3, questions)) < p).astype(float)
+
+        b = arm(0.0)
+        differences = [s.paired_difference(arm(effect), b, resamples=1000, permute=False) for _ in range(2)]
+        adjusted = s.holm([d.p for d in differences])
+        found = [verdict.judge(d, p, "a_greater") for d, p in zip(differences, adjusted, strict=True)]
+        words.append(verdict.CONTRADICTED if verdict.CONTRADICTED in found else found[0])
+    return words.count(verdict.REPRODUCED) / sweeps, words.count(verdict.CONTRADICTED) / sweeps
+
+
+@pytest.mark.parametrize("seed_spread", [0.0, 0.02, 0.04])
+def test_without_a_true_difference_a_sweep_rarely_decides(seed_spread: float) -> None:
+    reproduced, contradicted = _share_decided(seed_spread, 0.0)
+    assert reproduced + contradicted <= 0.05
+
+
+def test_a_large_true_difference_is_found() -> None:
+    reproduced, contradicted = _share_decided(0.01, 0.12, sweeps=100)
+    assert reproduced >= 0.8 and contradicted == 0

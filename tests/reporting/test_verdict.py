@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from dsm_repro.reporting import verdict as v
+from dsm_repro.reporting.statistics import Difference
+
+
+def difference(value: float, low: float, high: float, replicates: int = 3) -> Difference:
+    return Difference(value, low, high, 0.01, 0.01, 30, 10, replicates, 800)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "p_holm", "expect", "word"),
+    [
+        (9.1, 6.0, 12.3, 0.001, "a_greater", v.REPRODUCED),
+        (-9.1, -12.3, -6.0, 0.001, "b_greater", v.REPRODUCED),
+        (9.1, 6.0, 12.3, 0.06, "a_greater", v.DIRECTION_ONLY),
+        (2.0, -1.0, 5.0, 0.2, "a_greater", v.DIRECTION_ONLY),
+        (-2.0, -5.0, 1.0, 0.2, "a_greater", v.INCONCLUSIVE),
+        (-9.1, -12.3, -6.0, 0.001, "a_greater", v.CONTRADICTED),
+        (-9.1, -12.3, -6.0, 0.06, "a_greater", v.INCONCLUSIVE),
+        (9.1, 6.0, 12.3, 0.001, "b_greater", v.CONTRADICTED),
+        (0.0, -1.0, 1.0, 1.0, "a_greater", v.INCONCLUSIVE),
+        (9.1, 6.0, 12.3, 0.001, "none", v.DESCRIPTIVE),
+    ],
+)
+def test_rules(value: float, low: float, high: float, p_holm: float, expect: str, word: str) -> None:
+    assert v.judge(difference(value, low, high), p_holm, expect) == word
+
+
+def test_missing_data_is_inconclusive() -> None:
+    assert v.judge(None, None, "a_greater") == v.INCONCLUSIVE
+    assert "could not be measured: GRPO failed" in v.sentence("GRPO", "SFT", None, "GRPO failed")
+
+
+def test_a_claim_is_as_good_as_its_weakest_comparison() -> None:
+    assert v.combine([v.REPRODUCED, v.REPRODUCED]) == v.REPRODUCED
+    assert v.combine([v.REPRODUCED, v.DIRECTION_ONLY]) == v.DIRECTION_ONLY
+    assert v.combine([v.INCONCLUSIVE, v.DIRECTION_ONLY, v.REPRODUCED]) == v.INCONCLUSIVE
+    assert v.combine([v.CONTRADICTED, v.INCONCLUSIVE]) == v.CONTRADICTED
+    assert v.combine([v.DESCRIPTIVE, v.REPRODUCED]) == v.REPRODUCED
+    assert v.combine([v.DESCRIPTIVE]) == v.combine([]) == v.DESCRIPTIVE
+
+
+def test_the_sentence_gives_the_statistic() -> None:
+    said = v.sentence("GRPO", "SFT", difference(9.1, 6.0, 12.3))
+    assert said == "GRPO − SFT = +9.1 points [6.0, 12.3], 3 seeds × 800 problems"
+    said = v.sentence("A", "B", difference(-0.4, -2.0, 0.02, replicates=1))
+    assert said == "A − B = −0.4 points [−2.0, 0.0], 1 seed × 800 problems"
