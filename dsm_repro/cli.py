@@ -133,7 +133,7 @@ def _hydra_arguments(words: list[str]) -> Iterator[None]:
 def _plan(options: argparse.Namespace) -> int:
     from dsm_repro import stages
     from dsm_repro.config.compose import expand
-    from dsm_repro.pipeline.plan import render
+    from dsm_repro.pipeline.plan import TABLE_WIDTH, render
     from dsm_repro.pipeline.sweeper import prepare
 
     sweep = expand(options.overrides, multirun=options.multirun)
@@ -144,8 +144,10 @@ def _plan(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     console = Console()
+    if not console.is_terminal:
+        console.width = TABLE_WIDTH
     for part in render(plan, store.root):
-        console.print(part, highlight=False)
+        console.print(part, highlight=False, markup=not isinstance(part, str))
     return 0
 
 

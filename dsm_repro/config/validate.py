@@ -1,19 +1,18 @@
 """Cross-field checks, before any compute: each message names the key, the value and the fix.
 
 One small function per subject; a check yields the messages of what cannot work. Checks import
-nothing heavy and read no file: whether a path exists is all they ask of the disk.
+nothing heavy and ask nothing of the disk: whether files are there is in ``config.files``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from glob import glob
 from itertools import pairwise
-from pathlib import Path
 
 from dsm_repro.config.compose import STAGE_ORDER, Sweep
 from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.files import missing_files
 from dsm_repro.config.resolve import has_stage, resolve_model, resolve_source
 from dsm_repro.config.schema import Config, TinyModelConfig
 
@@ -48,13 +47,6 @@ def _probability(key: str, value: float, zero: bool = True) -> Iterator[str]:
         yield f"{key}={value}: must lie in {'[' if zero else '('}0, 1]."
 
 
-def _no_file(key: str, path: str) -> Iterator[str]:
-    if not path:
-        yield f"{key}: no file given. Set {key}=PATH."
-    elif not glob(str(Path(path).expanduser()), recursive=True):
-        yield f"{key}={path}: no such file (seen from {Path.cwd()}). Give a path or a glob that matches."
-
-
 def check_until(config: Config) -> Iterator[str]:
     if config.until is None:
         return
@@ -66,9 +58,8 @@ def check_until(config: Config) -> Iterator[str]:
 def check_corpus(config: Config) -> Iterator[str]:
     corpus = config.corpus
     yield from _one_of("corpus.reader", corpus.reader, READERS)
-    if corpus.reader != "miniature":
-        if not corpus.paths:
-            yield f"corpus.paths=[]: corpus.reader={corpus.reader} needs files. Set corpus.paths=[FILE,...] (globs work)."
+    if corpus.reader in READERS and corpus.reader != "miniature" and not corpus.paths:
+        yield f"corpus.paths=[]: corpus.reader={corpus.reader} needs files. Set corpus.paths=[FILE,...] (globs work)."
     yield from _at_least("corpus.top_tokens", corpus.top_tokens, 1)
     yield from _at_least("corpus.rounds", corpus.rounds, 1)
     yield from _probability("corpus.domain_threshold", corpus.domain_threshold)
@@ -291,45 +282,6 @@ def check_execution(config: Config) -> Iterator[str]:
     yield from _one_of("execution.generation", part.generation, ("transformers", "vllm"))
 
 
-def find_corpus_files(config: Config) -> Iterator[str]:
-    if config.corpus.reader != "miniature":
-        for path in config.corpus.paths:
-            yield from _no_file("corpus.paths", path)
-    for path in config.corpus.seed_paths:
-        yield from _no_file("corpus.seed_paths", path)
-
-
-def find_model(config: Config) -> Iterator[str]:
-    path = resolve_model(config).path
-    if path is None:
-        return
-    local = path.startswith((".", "/", "~")) or path.count("/") > 1
-    if local and not Path(path).expanduser().is_dir():
-        yield (
-            f"scale.models.{config.base.role}.path={path}: no such folder (seen from {Path.cwd()}). "
-            "Give a folder that holds config.json and weights, or a hub id ORGANISATION/MODEL."
-        )
-
-
-def find_sources(config: Config) -> Iterator[str]:
-    for name in config.mix.weights if config.pretrain.enabled else ():
-        source = resolve_source(config, name)
-        if source.kind == "jsonl":
-            yield from _no_file(f"scale.sources.{name}.name", source.name)
-
-
-def find_problems(config: Config) -> Iterator[str]:
-    if config.problems.source == "jsonl":
-        if has_stage(config, "sft") or has_stage(config, "rl"):
-            yield from _no_file("problems.train_path", config.problems.train_path)
-        yield from _no_file("problems.test_path", config.problems.test_path)
-
-
-def find_accelerate_config(config: Config) -> Iterator[str]:
-    if config.execution.accelerate_config is not None:
-        yield from _no_file("execution.accelerate_config", config.execution.accelerate_config)
-
-
 CHECKS: tuple[Check, ...] = (
     check_until,
     check_corpus,
@@ -344,27 +296,13 @@ CHECKS: tuple[Check, ...] = (
     check_execution,
 )
 
-FILE_CHECKS: tuple[Check, ...] = (
-    find_corpus_files,
-    find_model,
-    find_sources,
-    find_problems,
-    find_accelerate_config,
-)
 #: ``until=corpus`` asks for no model and no problems
 CORPUS_ONLY: tuple[Check, ...] = (check_until, check_corpus, check_execution)
-CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files,)
 
 
 def faults(config: Config) -> list[str]:
     """What in the config itself cannot work: the messages of every check, in order."""
     return [message for check in (CORPUS_ONLY if config.until == "corpus" else CHECKS) for message in check(config)]
-
-
-def missing_files(config: Config) -> list[str]:
-    """Files and folders that a run would read and that are not there; call for a config without faults."""
-    checks = CORPUS_FILES_ONLY if config.until == "corpus" else FILE_CHECKS
-    return [message for check in checks for message in check(config)]
 
 
 def validate(config: Config) -> None:
@@ -374,15 +312,10 @@ def validate(config: Config) -> None:
         raise ConfigError("\n".join(found))
 
 
-def missing_files_of(sweep: Sweep) -> list[str]:
-    """The missing files of all arms, each once."""
-    return list(dict.fromkeys(message for arm in sweep.first_of_each() for message in missing_files(arm.config)))
-
-
 def validate_sweep(sweep: Sweep) -> None:
     """Check each arm once (replicates differ in seeds only), and that comparisons name arms that exist.
 
-    Whether files are there is another question (:func:`missing_files_of`): a plan can be made without them.
+    Whether files are there is another question (``config.files``): a plan can be made without them.
     """
     arms = sweep.first_of_each()
     for arm in arms:

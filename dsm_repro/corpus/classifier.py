@@ -62,7 +62,9 @@ def line(text: str) -> str:
     return " ".join(tokenize(text))
 
 
-def train(positives: Sequence[str], negatives: Sequence[str], config: ClassifierConfig, seed: int, folder: Path) -> Classifier:
+def train(
+    positives: Sequence[str], negatives: Sequence[str], config: ClassifierConfig, seed: int, folder: Path
+) -> Classifier:
     """Train on lines of both labels, all but ``holdout_share`` of each, in seeded random order.
 
     Draws are balanced as configured (§2.1: 500,000 of each): a linear model with a learning rate of 0.1

@@ -6,15 +6,13 @@ A benchmark text of 3 to 9 grams is looked for as a whole. A gram is a word, a n
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.schema import Config, DecontaminationConfig
 from dsm_repro.corpus.tokens import grams
+from dsm_repro.reasoning.problemset import load_problems
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Evidence:
 
 
 class BenchmarkIndex:
-    """The n-grams of benchmark texts. ``too_short`` counts texts with fewer than ``min_ngram`` grams: they go unchecked."""
+    """The n-grams of benchmark texts; ``too_short`` counts those below ``min_ngram`` grams, which go unchecked."""
 
     def __init__(self, texts: Iterable[BenchmarkText], config: DecontaminationConfig) -> None:
         self.texts = 0
@@ -75,27 +73,7 @@ def benchmark_texts(config: Config) -> list[BenchmarkText]:
     """The questions that the arm is evaluated on.
 
     Raises:
-        ConfigError: unknown ``problems.source``. DataError: the file is missing or a line has no question.
+        ConfigError: unknown ``problems.source``. DataError: the file is missing or a line is not a problem.
     """
-    if config.problems.source == "miniature":
-        from dsm_repro.miniature.problems import problems
-
-        if config.evaluation.problems is None:
-            raise ConfigError("evaluation.problems=null: the miniature's test set has no end. Give a number.")
-        tested = problems("test", config.evaluation.problems, config.evaluation.problems_seed)
-        return [BenchmarkText(problem.id, problem.question) for problem in tested]
-    if config.problems.source == "jsonl":
-        return list(_from_jsonl(Path(config.problems.test_path)))
-    raise ConfigError(f"problems.source={config.problems.source}: use miniature or jsonl")
-
-
-def _from_jsonl(path: Path) -> Iterator[BenchmarkText]:
-    if not path.is_file():
-        raise DataError(f"problems.test_path={path}: no such file. Give the JSON lines of the test problems.")
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-                yield BenchmarkText(str(row.get("id", f"{path.name}:{number}")), row["question"])
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise DataError(f"{path}:{number}: {error!r}. Every line needs a field 'question'.") from error
+    tested = load_problems(config.problems, "test", config.evaluation.problems, config.evaluation.problems_seed)
+    return [BenchmarkText(problem.id, problem.question) for problem in tested]

@@ -51,7 +51,9 @@ def main_text(html: str) -> str:
         raise ValueError(str(error)) from error
     replace_formulas(root, formulas)
     marked = lxml_html.tostring(root, encoding="unicode")
-    text = extract_plain_text(marked, preserve_formatting=True, main_content=True, alt_texts=False, skip_elements=_SKIPPED)
+    text = extract_plain_text(
+        marked, preserve_formatting=True, main_content=True, alt_texts=False, skip_elements=_SKIPPED
+    )
     return tidy(formulas.restore(text))
 
 

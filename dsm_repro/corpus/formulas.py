@@ -19,9 +19,13 @@ from dsm_repro.corpus.mathml import mathml_to_tex
 
 _TEX_ANNOTATION = ("application/x-tex", "tex", "latex", "application/x-latex", "text/x-latex")
 #: elements that hold one formula in several renderings
-_CONTAINERS = frozenset(("katex", "katex-display", "mwe-math-element", "mathjax_display", "mathjax", "mathjax_svg", "mathjax_chtml"))
+_CONTAINERS = frozenset(
+    ("katex", "katex-display", "mwe-math-element", "mathjax_display", "mathjax", "mathjax_svg", "mathjax_chtml")
+)
 _MATHJAX_RENDERED = frozenset(("mathjax_preview", "mathjax_display", "mathjax", "mathjax_svg", "mathjax_chtml"))
-_IMAGE_CLASSES = frozenset(("tex", "latex", "math", "mwe-math-fallback-image-inline", "mwe-math-fallback-image-display", "formula"))
+_IMAGE_CLASSES = frozenset(
+    ("tex", "latex", "math", "mwe-math-fallback-image-inline", "mwe-math-fallback-image-display", "formula")
+)
 _IMAGE_SERVERS = re.compile(r"codecogs\.com|latex\.php|mathtex\.cgi|mimetex\.cgi|/latex\b|chart\?cht=tx", re.IGNORECASE)
 _TEX_SIGN = re.compile(r"\\[a-zA-Z]+|[\^_]\{|\$.+\$")
 _LATEX_PARAMETER = re.compile(r"(?:^|&)(?:latex|chl|tex)=([^&]*)")

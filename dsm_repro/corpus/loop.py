@@ -63,7 +63,7 @@ class Round:
 
 
 def select(pages: Sequence[Page], scores: Sequence[float], top_tokens: int) -> list[Ranked]:
-    """All pages by falling score (URL breaks ties); the ones that fill ``top_tokens`` are collected, the last included."""
+    """All pages by falling score (URL breaks ties); those that fill ``top_tokens`` are collected, the last included."""
     ranked, tokens = [], 0
     for page, score in sorted(zip(pages, scores, strict=True), key=lambda pair: (-pair[1], pair[0].url)):
         ranked.append(Ranked(page, score, collected=tokens < top_tokens))
@@ -138,4 +138,3 @@ def curate(
         if number >= config.rounds or (overlap is not None and overlap >= config.stop_overlap):
             return ranked, rounds
         added.update((page.url, page) for page in joining)
-

@@ -22,8 +22,13 @@ _SIGNS = {
     # invisible: function application, times, separator, plus; and the no-break space
     "\u2061": "", "\u2062": "", "\u2063": "", "\u2064": "", "\u00a0": " ",
 }  # fmt: skip
-_FUNCTIONS = frozenset("sin cos tan cot sec csc log ln exp lim max min gcd det arcsin arccos arctan sinh cosh tanh".split())
-_ACCENTS = {"^": r"\hat", "ˆ": r"\hat", "¯": r"\overline", "‾": r"\overline", "→": r"\vec", "~": r"\tilde", "˜": r"\tilde"}
+_FUNCTIONS = frozenset((
+    "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "lim", "max", "min", "gcd", "det", "arcsin",
+    "arccos", "arctan", "sinh", "cosh", "tanh",
+))  # fmt: skip
+_ACCENTS = {
+    "^": r"\hat", "ˆ": r"\hat", "¯": r"\overline", "‾": r"\overline", "→": r"\vec", "~": r"\tilde", "˜": r"\tilde",
+}  # fmt: skip
 _SKIPPED = frozenset(("annotation", "annotation-xml", "mphantom", "none", "mprescripts"))
 _MAX_DEPTH = 100
 
@@ -75,7 +80,9 @@ def _signs(text: str) -> str:
 
 
 def _base(text: str) -> str:
-    return text if len(text.strip()) <= 1 or text.strip().startswith("\\") and text.strip()[1:].isalpha() else f"{{{text}}}"
+    stripped = text.strip()
+    atom = len(stripped) <= 1 or (stripped[0] == "\\" and stripped[1:].isalpha())
+    return text if atom else f"{{{text}}}"
 
 
 def _over(parts: list[str]) -> str:

@@ -13,15 +13,17 @@ from collections.abc import Callable
 from dsm_repro.config.schema import CorpusConfig
 from dsm_repro.corpus.pages import Page
 
-#: below this share of letters, digits and maths signs among the visible characters, a page is debris
-MIN_TEXT_SHARE = 0.6
+#: above this share of signs that are no letters, digits, punctuation or mathematics, a page is debris
+MAX_DEBRIS_SHARE = 0.4
 #: more than this share of the characters in repeated lines
 MAX_REPEATED_SHARE = 0.5
 #: fewer lines than this repeat by chance
 MIN_LINES = 6
 #: a notice in a page with fewer tokens than this is all the page says
 NOTICE_TOKENS = 120
-_MATHS_SIGNS = frozenset("+-*/=<>^_()[]{}\\$|.,:;!?'\"%")
+_SPACE = re.compile(r"\s+")
+#: arrows and mathematical operators are U+2190 to U+22FF
+_DEBRIS = re.compile(r"""[^\w\s+\-*/=<>^()\[\]{}\\$|.,:;!?'"%&~\u2190-\u22ff]""")
 _NOTICE = re.compile(
     r"enable javascript|javascript is (?:disabled|required)|404 not found|page not found|access denied|lorem ipsum"
     r"|domain is for sale|under construction|checking your browser",
@@ -37,9 +39,8 @@ def too_short(page: Page, config: CorpusConfig) -> str | None:
 
 def not_text(page: Page, config: CorpusConfig) -> str | None:
     """Control signs, decorations and broken encodings."""
-    visible = [c for c in page.text if not c.isspace()]
-    good = sum(1 for c in visible if (c.isalnum() or c in _MATHS_SIGNS or "\u2190" <= c <= "\u22ff") and c != "\ufffd")
-    return "not_text" if good < MIN_TEXT_SHARE * len(visible) else None
+    visible = len(page.text) - sum(map(len, _SPACE.findall(page.text)))
+    return "not_text" if len(_DEBRIS.findall(page.text)) > MAX_DEBRIS_SHARE * visible else None
 
 
 def repeated_lines(page: Page, config: CorpusConfig) -> str | None:

@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.schema import CorpusConfig
@@ -36,7 +35,7 @@ class Reader:
 
 
 def read_html(path: Path, limit: int) -> Iterator[RawPage | Drop]:
-    """One saved page. Its address is ``http://`` + its path under the configured folder's sites, as ``wget -r`` leaves it."""
+    """One saved page; folders are laid out as ``wget -r`` leaves them, so the path gives the address."""
     size = path.stat().st_size
     url = html_url(path)
     if size > limit:
@@ -55,9 +54,8 @@ def html_url(path: Path) -> str:
 
 def read_jsonl(path: Path, limit: int) -> Iterator[RawPage | Drop]:
     """JSON lines, plain or gzip, with ``url`` and ``text`` or ``html``."""
-    opener: Callable[[Path], IO[bytes]] = (lambda p: gzip.open(p, "rb")) if path.suffix == ".gz" else (lambda p: p.open("rb"))
     number = 0
-    with opener(path) as file:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         try:
             while line := file.readline(2 * limit):
                 number += 1
@@ -125,7 +123,8 @@ def expand(paths: list[str], suffixes: tuple[str, ...], key: str) -> list[Path]:
         raise ConfigError(f"{key}=[]: give at least one file, folder or glob")
     found: set[Path] = set()
     for pattern in paths:
-        matches = [Path(name) for name in glob.glob(pattern, recursive=True)] if glob.has_magic(pattern) else [Path(pattern)]
+        names = glob.glob(pattern, recursive=True) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207 (absolute)
+        matches = [Path(name) for name in names]
         files: list[Path] = []
         for match in matches:
             if match.is_dir():

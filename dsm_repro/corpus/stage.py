@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
@@ -13,6 +14,7 @@ from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.schema import Config
 from dsm_repro.corpus.pages import Drop, Page, RawPage
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+from dsm_repro.reasoning.problemset import problem_files
 
 #: kinds of text that the miniature web is made of: their sources' versions enter the identity
 WEB_TEXT_KINDS = ("code", "prose")
@@ -54,10 +56,7 @@ def inputs(config: Config) -> tuple[Path, ...]:
     Raises:
         ConfigError, DataError: a path is missing, before any work.
     """
-    files = [*_crawl_files(config), *_seed_files(config)]
-    if config.problems.source == "jsonl":
-        files.append(Path(config.problems.test_path))
-    return tuple(files)
+    return (*_crawl_files(config), *_seed_files(config), *problem_files(config.problems, "test"))
 
 
 def estimate(config: Config) -> Estimate:
@@ -75,7 +74,11 @@ def estimate(config: Config) -> Estimate:
 
 
 def run(ctx: StageContext) -> None:
-    """Write ``pages.jsonl`` (all surviving pages by falling score), ``contamination.jsonl``, ``dropped.jsonl``, the record."""
+    """Write ``pages.jsonl`` (all surviving pages by falling score), ``contamination.jsonl``, ``dropped.jsonl``, record.
+
+    Raises:
+        DataError: no record became a page, or no page is clean.
+    """
     from dsm_repro.corpus.decontamination import BenchmarkIndex, benchmark_texts
     from dsm_repro.corpus.loop import curate
     from dsm_repro.corpus.minhash import group
@@ -91,7 +94,10 @@ def run(ctx: StageContext) -> None:
 
     kept = list(_extracted(ctx, reader, files, drops, counts))
     if not kept:
-        raise DataError(f"corpus: none of {counts['records']} records became a page: {dict(Counter(d.reason for d in drops))}")
+        reasons = dict(Counter(drop.reason for drop in drops))
+        raise DataError(
+            f"corpus: none of {counts['records']} records became a page: {reasons}. Check the crawl's files."
+        )
     groups = group([page.text for page in kept], [page.tokens for page in kept], config.minhash)
     crawl = []
     for number, page in enumerate(kept):
@@ -101,9 +107,16 @@ def run(ctx: StageContext) -> None:
             drops.append(Drop(page.url, page.source, "near_duplicate", kept[groups.keeper[number]].url))
     evidence = {page.url: found for page in crawl if (found := index.search(page.url, page.text))}
     pool = [page for page in crawl if page.url not in evidence]
-    drops += [Drop(page.url, page.source, "contaminated", evidence[page.url][0].benchmark) for page in crawl if page.url in evidence]
+    drops += [
+        Drop(page.url, page.source, "contaminated", evidence[page.url][0].benchmark)
+        for page in crawl
+        if page.url in evidence
+    ]
     if not pool:
-        raise DataError(f"corpus: all {len(crawl)} pages share an n-gram with the benchmark; see corpus.decontamination")
+        raise DataError(
+            f"corpus: all {len(crawl)} pages share an n-gram with the benchmark. "
+            f"Raise corpus.decontamination.ngram={config.decontamination.ngram} or use another crawl."
+        )
     ranked, rounds = curate(pool, crawl, seeds, config, ctx.config.seeds.corpus, ctx.scratch, ctx.progress)
 
     _write(ctx.out / "pages.jsonl", (
@@ -115,14 +128,16 @@ def run(ctx: StageContext) -> None:
     _write(ctx.out / "dropped.jsonl", map(asdict, sorted(drops, key=lambda drop: (drop.reason, drop.source, drop.url))))
     for item in rounds:
         state = item.state()
-        ctx.log(item.number, **{key: state[key] for key in ("positives", "negatives", "pages", "tokens", "threshold", "overlap")})
+        logged = ("positives", "negatives", "pages", "tokens", "threshold", "overlap")
+        ctx.log(item.number, **{key: state[key] for key in logged})
     ctx.cost.add_tokens("curated", sum(page.tokens for page in pool))
     labels = read_truth(truth) if truth is not None else None
     last = rounds[-1]
     ctx.record({
         "funnel": [
             ["records", counts["records"]], ["distinct_urls", counts["distinct"]], ["extracted", counts["extracted"]],
-            ["quality", len(kept)], ["near_deduplicated", len(crawl)], ["decontaminated", len(pool)], ["collected", last.pages],
+            ["quality", len(kept)], ["near_deduplicated", len(crawl)], ["decontaminated", len(pool)],
+            ["collected", last.pages],
         ],
         "drops": dict(sorted(Counter(drop.reason for drop in drops).items())),
         "rounds": [item.state() for item in rounds],
@@ -155,7 +170,8 @@ def _seed_files(config: Config) -> list[Path]:
         return expand(list(config.corpus.seed_paths), READERS["jsonl"].suffixes, "corpus.seed_paths")
     if config.corpus.reader != "miniature":
         raise ConfigError(
-            "corpus.seed_paths=[]: the classifier needs positives. Give JSON lines with a field 'text' (§2.1: OpenWebMath)."
+            "corpus.seed_paths=[]: the classifier needs positives. "
+            "Give JSON lines with a field 'text' (§2.1: OpenWebMath)."
         )
     return []
 
@@ -169,7 +185,9 @@ def _sources(ctx: StageContext) -> tuple[list[Path], list[Path], str, Path | Non
     from dsm_repro.miniature.web import write_web
 
     folder = ctx.scratch / "web"
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.exists():  # a killed attempt's
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
     write_web(config.web, folder)
     seeds = _seed_files(ctx.config) or [folder / "seed.jsonl"]
     return expand([str(folder)], READERS["warc"].suffixes, "miniature web"), seeds, "warc", folder / "truth.jsonl"

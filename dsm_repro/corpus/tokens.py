@@ -20,7 +20,8 @@ _TOKEN = re.compile(
 _OPERATORS = frozenset("+-*/=<>^%!|~√∑∫∏∂∞≤≥≠≈∈∪∩±")
 #: spellings of one operator
 _SAME = {
-    "×": "*", "·": "*", "⋅": "*", "\\times": "*", "\\cdot": "*", "÷": "/", "\\div": "/", "\\bmod": "%", "−": "-", "–": "-",
+    "×": "*", "·": "*", "⋅": "*", "\\times": "*", "\\cdot": "*", "÷": "/", "\\div": "/", "\\bmod": "%",
+    "−": "-", "–": "-",
 }  # fmt: skip
 #: TeX that only says how a formula looks
 _LAYOUT = frozenset(("\\left", "\\right", "\\displaystyle", "\\quad", "\\qquad", "\\text", "\\mathrm", "\\big"))

@@ -34,7 +34,9 @@ def read_truth(path: Path) -> dict[str, Label]:
         if url is None or url in labels:  # the first of two records with one address is the one that is kept
             continue
         original = clean(row["duplicate_of"]) if row.get("duplicate_of") else None
-        labels[url] = Label(bool(row["is_math"]), row.get("quality"), row["domain"], original or url, bool(row.get("leak_of")))
+        labels[url] = Label(
+            bool(row["is_math"]), row.get("quality"), row["domain"], original or url, bool(row.get("leak_of"))
+        )
     return labels
 
 
@@ -81,7 +83,9 @@ def check_duplicates(pages: Sequence[Page], keeper: Sequence[int], labels: Mappi
     return precision_recall(_pairs(predicted.values()), _pairs(actual.values()))
 
 
-def check_decontamination(pages: Sequence[Page], removed: Collection[str], labels: Mapping[str, Label]) -> dict[str, Any]:
+def check_decontamination(
+    pages: Sequence[Page], removed: Collection[str], labels: Mapping[str, Label]
+) -> dict[str, Any]:
     """Leaks removed, and pages removed that were not made as leaks."""
     leaks = {page.url for page in pages if page.url in labels and labels[page.url].leak}
     return {

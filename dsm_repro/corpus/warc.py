@@ -56,6 +56,8 @@ def _records(path: Path, limit: int, *, wet: bool) -> Iterator[RawPage | Drop]:
                     elif record.record_type & wanted:
                         yield _page(record, source, limit, wet=wet)
                     in_damage = False
+                if _ends_in_fragment(file, seen):
+                    yield Drop("", f"{path.name}@{size}", "warc_truncated", "the file ends inside a record's header")
                 return
             except OSError as error:
                 # one entry for each stretch between two good records, however many members it spans
@@ -88,6 +90,19 @@ def _page(record: WarcRecord, source: str, limit: int, *, wet: bool) -> RawPage 
     if len(body) > limit:
         return Drop(url, source, "too_large", f"more than {limit} bytes after decoding")
     return RawPage(url, body, html=True, source=source, charset=record.http_charset)
+
+
+def _ends_in_fragment(file: BinaryIO, last: int) -> bool:
+    """Whether bytes follow the gzip member at ``last``, the last one with a record in it."""
+    file.seek(last)
+    data = file.read(_SCAN_BYTES)
+    if not data.startswith(b"\x1f\x8b\x08"):
+        return False
+    member = zlib.decompressobj(31)
+    while data and not member.eof:
+        member.decompress(data, _SCAN_BYTES)
+        data = member.unconsumed_tail or file.read(_SCAN_BYTES)
+    return bool((member.unused_data + data).strip(b"\x00"))
 
 
 def _next_record(file: BinaryIO, offset: int) -> int | None:

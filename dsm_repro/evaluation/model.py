@@ -64,7 +64,7 @@ class TransformersLM(LM):  # type: ignore[misc]
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Completions in the order of the requests. Prompts of like length share a batch; stop strings cut after."""
-        encoded = [self.tokenizer(request.args[0], add_special_tokens=False)["input_ids"] for request in requests]
+        encoded = [self.tokenizer(request.args[0])["input_ids"] for request in requests]
         order = sorted(range(len(requests)), key=lambda i: (len(encoded[i]), i))
         texts = [""] * len(requests)
         generator = torch.Generator().manual_seed(self.decoding.seed)
@@ -92,7 +92,8 @@ class TransformersLM(LM):  # type: ignore[misc]
         sampling: dict[str, Any] = {"do_sample": False}
         if self.decoding.temperature > 0:
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
-            sampling = {"do_sample": True, "temperature": self.decoding.temperature, "top_p": self.decoding.top_p, "top_k": 0}
+            warmth, nucleus = self.decoding.temperature, self.decoding.top_p
+            sampling = {"do_sample": True, "temperature": warmth, "top_p": nucleus, "top_k": 0}
         output = self.model.generate(
             ids.to(self.model.device),
             attention_mask=mask.to(self.model.device),

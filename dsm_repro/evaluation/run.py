@@ -14,7 +14,7 @@ from dsm_repro.evaluation.model import Decoding, Generation, TransformersLM
 from dsm_repro.evaluation.scoring import SCORER, Scorer
 from dsm_repro.evaluation.taskdata import CONFIG, problems_digest, test_problems
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.reasoning.formats import template_id
+from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.sandbox import Sandbox
 from dsm_repro.training.models import load_model, load_tokenizer, resolve_device
@@ -142,12 +142,13 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
     """Everything that makes two accuracies comparable."""
     from importlib.metadata import version
 
-    greedy = config.evaluation.temperature == 0
+    warmth, nucleus = config.evaluation.temperature, config.evaluation.top_p
     return {
         "task": ", ".join(config.evaluation.tasks),
-        "prompt": template_id(mode, config.prompts),
+        "prompt": formats.template_id(mode, config.prompts),
+        "prompt_text": formats.prompt("{question}", mode, config.prompts),
         "shots": config.evaluation.shots,
-        "decoding": "greedy" if greedy else f"temperature {config.evaluation.temperature}, top-p {config.evaluation.top_p}",
+        "decoding": "greedy" if warmth == 0 else f"temperature {warmth}, top-p {nucleus}",
         "max_tokens": config.evaluation.max_tokens,
         "extractor": "release order/1",
         "grader": grader.id,

@@ -116,7 +116,7 @@ def fitting(tokens: Iterable[Tokens], max_length: int) -> list[int]:
 
 
 def pack(order: Sequence[int], lengths: Sequence[int], max_length: int) -> list[tuple[int, ...]]:
-    """Examples into rows of at most ``max_length`` tokens, taken in ``order``, none cut (§3.2: random concatenation)."""
+    """Examples into rows of at most ``max_length`` tokens, in ``order``, none cut (§3.2: random concatenation)."""
     rows: list[tuple[int, ...]] = []
     current: list[int] = []
     used = 0

@@ -45,13 +45,14 @@ class Rows:
         seed = f"sft/{config.seeds.sft}"
         if not config.sft.packing:
             order = epoch_order(len(lengths), total, seed)
-            rows = [(i,) for i in range(len(lengths))]
-            return cls(rows, sorted_within_batches(order, lengths, config.sft.batch_size))
-        rows, epoch = [], 0
-        while len(rows) < total:
-            rows += pack(epoch_order(len(lengths), len(lengths), f"{seed}/{epoch}"), lengths, config.sft.max_length)
+            singles: list[tuple[int, ...]] = [(i,) for i in range(len(lengths))]
+            return cls(singles, sorted_within_batches(order, lengths, config.sft.batch_size))
+        packed: list[tuple[int, ...]] = []
+        epoch = 0
+        while len(packed) < total:
+            packed += pack(epoch_order(len(lengths), len(lengths), f"{seed}/{epoch}"), lengths, config.sft.max_length)
             epoch += 1
-        return cls(rows[:total], list(range(total)))
+        return cls(packed[:total], list(range(total)))
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def train_on_examples(
     segments = [[len(tokens[i].ids) for i in row] for row in rows.rows]
     costs = StepCosts.of(model_shape(model), rows.order, segments, opt.batch_size)
     args = TrlConfig(
-        **common_fields(ctx, model, opt, ctx.config.base.dtype),
+        **common_fields(ctx, model, opt, ctx.config.base.dtype, max(map(sum, segments))),
         # rows come tokenised, labelled, packed and ordered: the trainer prepares nothing
         dataset_kwargs={"skip_prepare_dataset": True},
         shuffle_dataset=False,

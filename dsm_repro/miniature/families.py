@@ -6,7 +6,7 @@ tiny model then gets wrong. Chain sums and greatest common divisors come from ``
 other families have no generator there whose worked steps could be told.
 
 Numbers are kept small on purpose: what a model of under a million parameters can learn in minutes is
-products with a factor of at most 12 and sums below 300. Questions are short, and every ten words of one
+products of one-digit numbers and sums below 200. Questions are short, and every ten words of one
 hold its numbers, so that decontamination finds copies and not the wording that a family shares.
 """
 
@@ -16,16 +16,30 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+UNKNOWNS = ("x", "y", "n", "t")
+UNITS = ("cm", "m", "inch", "foot")
 NAMES = ("Tom", "Ann", "Ben", "Mia", "Sam", "Eva", "Leo", "Zoe")
 THINGS = ("apples", "books", "coins", "cards", "pens", "cups", "eggs", "nuts")
 CHOICES = tuple(
-    f"{{}} {first}, {{}} {second} and {{}} {third}"
-    for first, second, third in (
-        ("shirts", "hats", "ties"), ("soups", "mains", "cakes"), ("pens", "pads", "bags"), ("roads", "boats", "trains"),
-        ("cats", "dogs", "birds"), ("reds", "blues", "greens"), ("tables", "chairs", "lamps"), ("films", "songs", "plays"),
-        ("doors", "keys", "locks"), ("teas", "jams", "breads"), ("coats", "boots", "belts"), ("maps", "tents", "ropes"),
-        ("roses", "vases", "cards"), ("bikes", "bells", "lights"), ("jars", "lids", "labels"), ("kings", "queens", "pawns"),
-    )  # fmt: skip
+    "{{}} {}, {{}} {} and {{}} {}".format(*names.split())
+    for names in (
+        "shirts hats ties",
+        "soups mains cakes",
+        "pens pads bags",
+        "roads boats trains",
+        "cats dogs birds",
+        "reds blues greens",
+        "tables chairs lamps",
+        "films songs plays",
+        "doors keys locks",
+        "teas jams breads",
+        "coats boots belts",
+        "maps tents ropes",
+        "roses vases cards",
+        "bikes bells lights",
+        "jars lids labels",
+        "kings queens pawns",
+    )
 )
 
 
@@ -43,9 +57,9 @@ def chain_sum(rng: random.Random, level: int) -> Draft:
     """Prealgebra: a sum and a difference of numbers with one or two digits (reasoning-gym ``chain_sum``)."""
     from reasoning_gym.arithmetic.chain_sum import ChainSumConfig, ChainSumDataset
 
-    terms = 3 if level < 4 else 4
+    digits = 1 if level < 3 else 2
     config = ChainSumConfig(
-        min_terms=terms, max_terms=terms, min_digits=1, max_digits=2, size=1, seed=rng.randrange(2**31)
+        min_terms=3, max_terms=3, min_digits=digits, max_digits=2, size=1, seed=rng.randrange(2**31)
     )
     parts = ChainSumDataset(config)[0]["metadata"]["expression"].split(" ")
     total, steps = int(parts[0]), []
@@ -58,11 +72,10 @@ def chain_sum(rng: random.Random, level: int) -> Draft:
 
 def linear_equation(rng: random.Random, level: int) -> Draft:
     """Algebra: a*x + b = c with a whole solution."""
-    a, x, b = rng.randint(2, 9), rng.randint(2, 4 * level), rng.randint(2, 20 + 6 * level)
-    c = a * x + b
-    return Draft(
-        f"Solve {a}*x + {b} = {c} for x.", x, (f"{c}-{b}={c - b}", f"{c - b}/{a}={x}"), f"({c}-{b})//{a}"
-    )
+    a, x, b = rng.randint(2, 9), rng.randint(2, 4 + level), rng.randint(1, 4 * level)
+    c, letter = a * x + b, rng.choice(UNKNOWNS)
+    question = f"Solve {a}*{letter} + {b} = {c} for {letter}."
+    return Draft(question, x, (f"{c}-{b}={c - b}", f"{c - b}/{a}={x}"), f"({c}-{b})//{a}")
 
 
 def greatest_common_divisor(rng: random.Random, level: int) -> Draft:
@@ -70,7 +83,7 @@ def greatest_common_divisor(rng: random.Random, level: int) -> Draft:
     from reasoning_gym.arithmetic.gcd import GCDConfig, GCDDataset
 
     config = GCDConfig(
-        min_numbers=2, max_numbers=2, min_value=4, max_value=20 * level, size=1, seed=rng.randrange(2**31)
+        min_numbers=2, max_numbers=2, min_value=4, max_value=10 * level, size=1, seed=rng.randrange(2**31)
     )
     item = GCDDataset(config)[0]
     first, second = item["metadata"]["numbers"]
@@ -79,12 +92,13 @@ def greatest_common_divisor(rng: random.Random, level: int) -> Draft:
     while b:
         steps.append(f"{a}%{b}={a % b}")
         a, b = b, a % b
-    return Draft(f"Find the gcd of {first} and {second}.", a, tuple(steps), f"math.gcd({first},{second})")
+    wording = rng.choice(("gcd", "greatest common divisor"))
+    return Draft(f"Find the {wording} of {first} and {second}.", a, tuple(steps), f"math.gcd({first},{second})")
 
 
 def multiplication_principle(rng: random.Random, level: int) -> Draft:
     """Counting: how many ways to take one of each of three kinds."""
-    a, b, c = rng.randint(2, 4 + level), rng.randint(2, 6), rng.randint(2, 3 + level)
+    a, b, c = rng.randint(2, 4 + level), rng.randint(2, 4 + level), rng.randint(2, 4)
     return Draft(
         f"Pick one each of {rng.choice(CHOICES).format(a, b, c)}. How many ways?",
         a * b * c,
@@ -95,22 +109,24 @@ def multiplication_principle(rng: random.Random, level: int) -> Draft:
 
 def plane_figure(rng: random.Random, level: int) -> Draft:
     """Geometry: perimeter of a rectangle or area of a triangle."""
-    if rng.random() < 0.5:
-        a, b = rng.randint(3, 12 * level), rng.randint(3, 12 * level)
-        question = f"Find the perimeter of a {a} by {b} rectangle."
+    unit = rng.choice(UNITS)
+    if rng.random() < 0.8:
+        a, b = rng.randint(3, 8 * level), rng.randint(3, 8 * level)
+        question = f"Find the perimeter of a {a} by {b} {unit} rectangle."
         return Draft(question, 2 * (a + b), (f"{a}+{b}={a + b}", f"{a + b}*2={2 * (a + b)}"), f"2*({a}+{b})")
-    base, height = rng.randint(2, 12), 2 * rng.randint(2, 3 + level)
-    question = f"Find the area of a triangle with base {base} and height {height}."
+    base, height = rng.randint(2, 9), 2 * rng.randint(1, 4 + level)
+    question = f"Area of a triangle, base {base} {unit}, height {height} {unit}?"
     area = base * height // 2
-    return Draft(question, area, (f"{base}*{height}={base * height}", f"{base * height}/2={area}"), f"{base}*{height}//2")
+    steps = (f"{base}*{height}={base * height}", f"{base * height}/2={area}")
+    return Draft(question, area, steps, f"{base}*{height}//2")
 
 
 def quadratic_value(rng: random.Random, level: int) -> Draft:
     """Intermediate algebra: the value of a quadratic polynomial."""
-    x, b, c = rng.randint(2, 5 + level), rng.randint(2, 9), rng.randint(1, 10 * level)
+    x, b, c = rng.randint(2, 4 + level), rng.randint(2, 9), rng.randint(1, 10 * level)
     square, product = x * x, b * x
     return Draft(
-        f"Evaluate x^2 + {b}*x + {c} at x = {x}.",
+        f"x^2 + {b}x + {c} at {x}?",
         square + product + c,
         (f"{x}*{x}={square}", f"{b}*{x}={product}", f"{square}+{product}={square + product}",
          f"{square + product}+{c}={square + product + c}"),
@@ -120,7 +136,7 @@ def quadratic_value(rng: random.Random, level: int) -> Draft:
 
 def dot_product(rng: random.Random, level: int) -> Draft:
     """Precalculus: the dot product of two vectors of the plane."""
-    top = 5 + level
+    top = 4 + level
     a, b, c, d = (rng.randint(2, top) for _ in range(4))
     return Draft(
         f"Find the dot product of ({a},{b}) and ({c},{d}).",
@@ -136,11 +152,12 @@ def word_problem(rng: random.Random, level: int) -> Draft:
     boxes, each = rng.randint(2, 4 + level), rng.randint(2, 9)
     product = boxes * each
     if rng.random() < 0.5:
-        start = rng.randint(2, 20 * level)
+        start = rng.randint(2, 10 * level)
         question = f"{name} has {start} {things} and buys {boxes} boxes of {each}. Total?"
         total = start + product
-        return Draft(question, total, (f"{boxes}*{each}={product}", f"{start}+{product}={total}"), f"{start}+{boxes}*{each}")
-    left = rng.randint(1, 15 * level)
+        steps = (f"{boxes}*{each}={product}", f"{start}+{product}={total}")
+        return Draft(question, total, steps, f"{start}+{boxes}*{each}")
+    left = rng.randint(1, 10 * level)
     start = product + left
     question = f"{name} has {start} {things} and gives {boxes} friends {each} each. Left?"
     return Draft(question, left, (f"{boxes}*{each}={product}", f"{start}-{product}={left}"), f"{start}-{boxes}*{each}")

@@ -106,7 +106,8 @@ def _draw(category: str, split: str, rng: random.Random, seen: set[str], count: 
     for _ in range(MAX_FRUITLESS_DRAWS):
         level = rng.choice(LEVELS)
         draft = FAMILIES[category](rng, level)
-        if draft.answer < 0 or split_of(draft.question) != split:
+        # whole numbers without a sign, in the steps too: tiny models have enough to learn
+        if any("=-" in step for step in draft.steps) or split_of(draft.question) != split:
             continue
         problem = finish(category, level, draft)
         if problem.id not in seen:

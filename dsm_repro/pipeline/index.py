@@ -14,6 +14,7 @@ from typing import Any
 
 from dsm_repro.config.compose import Sweep
 from dsm_repro.config.container import to_container
+from dsm_repro.config.errors import StoreError
 from dsm_repro.pipeline.graph import Graph, Node
 from dsm_repro.pipeline.plan import Plan
 from dsm_repro.pipeline.store import Store, explained, write_text
@@ -79,10 +80,15 @@ class Index:
             return True
 
     def begin(self) -> None:
-        with explained(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock:
-                self._write()
+        try:
+            with explained(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self._lock:
+                    self._write()
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: cannot be written ({error.strerror}). Set paths.store (DSM_STORE) to a folder that can."
+            ) from error
 
     def end(self) -> None:
         """Write the index for the last time; ``finished`` is set where every arm is."""

@@ -28,6 +28,10 @@ ASSUMED_CORE_RATE = 1e10
 ASSUMED_GPU_RATE = 1e14
 #: normal quantiles of a two-sided test at 5% with 80% power: 1.96 + 0.84
 POWER_FACTOR = statistics.NormalDist().inv_cdf(0.975) + statistics.NormalDist().inv_cdf(0.80)
+#: a past run this many times smaller says more of start-up than of work, so it is not scaled up
+COMPARABLE = 10.0
+#: narrower output (a pipe has no width) would fold the table beyond reading
+TABLE_WIDTH = 110
 #: share of problems on which two arms disagree, assumed by the paired figure
 DISCORDANT_SHARE = 0.20
 
@@ -174,12 +178,12 @@ def past_runs(store: Store, stage: str) -> list[PastRun]:
 
 
 def expected_seconds(estimate: Estimate, runs: Sequence[PastRun], device: str) -> tuple[float, str]:
-    """(seconds, what they rest on): past runs scaled by FLOPs, else FLOPs over an assumed rate."""
-    counted = [run.seconds / run.flops for run in runs if run.flops > 0]
-    if counted and estimate.flops > 0:
-        return statistics.median(counted) * estimate.flops, f"{len(counted)} past runs here"
-    if runs and estimate.flops == 0:
-        return statistics.median(run.seconds for run in runs), f"{len(runs)} past runs here"
+    """(seconds, what they rest on): past runs of a comparable size scaled by FLOPs, else FLOPs over an assumed rate."""
+    like = [run for run in runs if estimate.flops / COMPARABLE <= run.flops <= estimate.flops * COMPARABLE]
+    if like and estimate.flops > 0:
+        return statistics.median(run.seconds / run.flops for run in like) * estimate.flops, "past runs here"
+    if runs and estimate.flops == 0 and estimate.seconds == 0:
+        return statistics.median(run.seconds for run in runs), "past runs here"
     rate, said = _assumed_rate(device)
     return estimate.flops / rate + estimate.seconds, f"assumed {said}"
 
@@ -237,12 +241,14 @@ def render(plan: Plan, store_root: Path) -> list[RenderableType]:
     from rich.table import Table
 
     table = Table(title=f"{plan.name} · scale={plan.scale}", title_justify="left")
-    for name in ("stage", "key", "state", "used by"):
-        table.add_column(name, overflow="fold")
+    for name in ("stage", "key", "state"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("used by", overflow="fold")
     for name in ("tokens", "FLOPs", "time", "disk", "memory"):
         table.add_column(name, justify="right", no_wrap=True)
+    runs = len({arm for row in plan.rows for arm in row.arms})
     for row in plan.rows:
-        used = ", ".join(row.arms[:3]) + (f" and {len(row.arms) - 3} more" if len(row.arms) > 3 else "")
+        used = f"all {runs} runs" if len(row.arms) == runs > 1 else ", ".join(row.arms)
         state = "[green]done[/]" if row.hit else "to do"
         costs = (amount(row.tokens), amount(row.flops), duration(row.seconds))
         table.add_row(

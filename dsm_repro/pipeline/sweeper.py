@@ -12,7 +12,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from dsm_repro.config.compose import Sweep
 from dsm_repro.config.container import to_container
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import check_factor
+from dsm_repro.config.files import missing_files_of
 from dsm_repro.config.paths import store_dir
-from dsm_repro.config.validate import missing_files_of, validate_sweep
+from dsm_repro.config.validate import validate_sweep
 from dsm_repro.pipeline import plan as planning
 from dsm_repro.pipeline.graph import Graph, Node, build
 from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, WAITING, Index
@@ -58,7 +59,7 @@ class Outcome:
 def loader(registry: Mapping[str, str]) -> Callable[[str], Stage]:
     """Stage name -> Stage, each imported once. The loader raises ConfigError for a name not in the registry."""
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def load(name: str) -> Stage:
         if name not in registry:
             raise ConfigError(f"stage {name}: unknown. Use one of {', '.join(registry)}.")
@@ -197,25 +198,25 @@ def log_path(store_root: Path, stage: str, key: str) -> Path:
 
 @contextmanager
 def _output_to(path: Path) -> Iterator[None]:
-    """Send what this process and its children write to stdout and stderr to a file, below Python's own streams."""
+    """Send what this process and its children write to stdout and stderr to a file.
+
+    Python's own streams and the descriptors beneath them: compiled libraries write to the latter.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    streams = (sys.stdout, sys.stderr)
-    for stream in streams:
-        stream.flush()
+        log = path.open("a", encoding="utf-8")
     kept = [os.dup(descriptor) for descriptor in (1, 2)]
     try:
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        yield
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
+        with log, redirect_stdout(log), redirect_stderr(log):
+            yield
     finally:
-        for stream in streams:
-            stream.flush()
         for descriptor, original in zip((1, 2), kept, strict=True):
             os.dup2(original, descriptor)
             os.close(original)
-        os.close(log)
 
 
 def run_task(config: Any) -> str:

@@ -36,7 +36,7 @@ def files_of(name: str, spec: SourceSpec) -> tuple[Path, ...]:
         ConfigError: a glob that matches nothing.
     """
     if spec.kind == "jsonl":
-        found = tuple(sorted(Path(path) for path in glob.glob(spec.name, recursive=True)))
+        found = tuple(sorted(Path(path) for path in glob.glob(spec.name, recursive=True)))  # noqa: PTH207 (the pattern may be absolute)
         if not found:
             raise ConfigError(f"scale.sources.{name}.name={spec.name}: no file matches. Correct the pattern.")
         return found

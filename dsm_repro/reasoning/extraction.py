@@ -14,6 +14,7 @@ say "the answer is". Pure Python, one pass per rule, time linear in the length.
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 #: only the end of a longer completion is searched: answers come last
@@ -99,9 +100,7 @@ def _last_boxed(text: str) -> str | None:
 
 
 def _phrase(text: str) -> str | None:
-    last = None
-    for last in _PHRASE.finditer(text):
-        pass
+    last = _last_match(_PHRASE, text)
     if last is None:
         return None
     line = text[last.end() :].lstrip(" \t:").split("\n", 1)[0].strip()
@@ -125,10 +124,12 @@ def _last_line(output: str) -> str | None:
 
 
 def _last_number(text: str) -> str | None:
-    last = None
-    for last in _NUMBER.finditer(text):
-        pass
+    last = _last_match(_NUMBER, text)
     return last.group() if last else None
+
+
+def _last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return next(iter(deque(pattern.finditer(text), maxlen=1)), None)
 
 
 _RULES = (

@@ -41,7 +41,7 @@ def die_with_parent(parent: int) -> None:
 def virtual_memory(proc: int | None = None) -> int:
     """This process's address space in bytes. ``proc`` is a descriptor of /proc, for where that is not mounted."""
     fd = os.open("self/statm" if proc is not None else "/proc/self/statm", os.O_RDONLY, dir_fd=proc)
-    with open(fd) as f:
+    with os.fdopen(fd) as f:
         return int(f.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -23,7 +23,7 @@ READ_BYTES = 65_536
 MAX_LINE_BYTES = 16_000_000
 
 
-class WorkerDied(Exception):
+class WorkerDiedError(Exception):
     """The process ended, or closed its pipe, before it answered."""
 
 
@@ -51,7 +51,7 @@ class Worker:
         return self.process.poll() is None
 
     def send(self, message: dict[str, Any], deadline: float) -> None:
-        """Write one line. ``deadline`` is on ``time.monotonic()``; raises TimeoutError or WorkerDied."""
+        """Write one line. ``deadline`` is on ``time.monotonic()``; raises TimeoutError or WorkerDiedError."""
         data = memoryview(json.dumps(message).encode() + b"\n")
         while data:
             try:
@@ -59,7 +59,7 @@ class Worker:
             except BlockingIOError:
                 _wait(self._in, selectors.EVENT_WRITE, deadline)
             except BrokenPipeError:
-                raise WorkerDied(f"worker {self.process.pid} closed its pipe") from None
+                raise WorkerDiedError(f"worker {self.process.pid} closed its pipe") from None
 
     def receive(self, deadline: float) -> dict[str, Any]:
         """Read one line; a line that is no JSON object (cut off by a kill) is passed over."""
@@ -74,11 +74,11 @@ class Worker:
                 if isinstance(message, dict):
                     return message
             if len(self._buffer) > MAX_LINE_BYTES:
-                raise WorkerDied(f"worker {self.process.pid} wrote a line of more than {MAX_LINE_BYTES} bytes")
+                raise WorkerDiedError(f"worker {self.process.pid} wrote a line of more than {MAX_LINE_BYTES} bytes")
             _wait(self._out, selectors.EVENT_READ, deadline)
             data = os.read(self._out, READ_BYTES)
             if not data:
-                raise WorkerDied(f"worker {self.process.pid} closed its pipe")
+                raise WorkerDiedError(f"worker {self.process.pid} closed its pipe")
             self._buffer += data
 
     def kill(self) -> None:

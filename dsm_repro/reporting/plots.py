@@ -32,7 +32,7 @@ VERDICT_COLOURS = {
 #: stands for currentColor while matplotlib draws
 _INK = "#010203"
 _PANEL = '<rect width="100%" height="100%" fill="#ffffff" rx="6"/>'
-_MAX_POINTS = 240
+_MAX_POINTS = 100
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Curve:
 
 
 def _style() -> dict[str, Any]:
-    ink = {key: _INK for key in ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")}
+    ink = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
     return {
         **ink,
         "svg.fonttype": "none",
@@ -59,6 +59,7 @@ def _style() -> dict[str, Any]:
         "axes.linewidth": 0.8,
         "legend.frameon": False,
         "path.simplify": False,
+        "axes.unicode_minus": True,
     }
 
 
@@ -97,8 +98,13 @@ def _svg(figure: Figure, name: str) -> str:
 
 
 def _rounded(svg: str) -> str:
-    """Coordinates to a hundredth of a point: a third smaller, and no last digits that a machine decides."""
-    return re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), svg)
+    """Coordinates to a tenth of a point: a third smaller, and no last digits that a machine decides."""
+
+    def rounded(attribute: re.Match[str]) -> str:
+        return re.sub(r"-?\d+\.\d+", lambda m: f"{round(float(m[0]), 1) + 0:g}", attribute[0])
+
+    # only attributes: the printed numbers are text, and stay as they are
+    return re.sub(r'\b(?:d|x|y|transform)="[^"]*"', rounded, svg)
 
 
 def standalone(svg: str) -> str:
@@ -147,6 +153,9 @@ def accuracies(results: Results, arms: Sequence[str]) -> str:
     from matplotlib import rc_context
 
     columns = results.columns
+    intervals = [m.interval for m in results.measured.values()]
+    low, high = min(i.low for i in intervals), max(i.high for i in intervals)
+    room = 0.06 * max(high - low, 1.0)
     with rc_context(_style()):
         figure, panels = _new(8.6, 0.75 + 0.44 * len(arms), len(columns), left=_room(arms))
         for panel, column in zip(panels, columns, strict=True):
@@ -161,6 +170,8 @@ def accuracies(results: Results, arms: Sequence[str]) -> str:
                     each = [100 * float(v) for v in m.right.mean(axis=1)]
                     panel.plot(each, [row] * len(each), "|", color=colour, markersize=11, markeredgewidth=1.3)
                 panel.plot([m.interval.value], [row], marker, color=colour, markersize=8)
+            # one scale for all panels, or the eye compares what the numbers do not say
+            panel.set_xlim(max(0.0, low - room), min(100.0, high + room))
             panel.set_ylim(-0.6, len(arms) - 0.4)
             first = panel is panels[0]
             panel.set_yticks(range(len(arms)), list(reversed(arms)) if first else [""] * len(arms))
@@ -198,7 +209,8 @@ def curves(panels: Mapping[tuple[str, str], Sequence[Curve]], arms: Sequence[str
                     x,
                     y,
                     color=COLOURS[i % len(COLOURS)],
-                    marker=MARKERS[i % len(MARKERS)],
+                    # one seed of each arm carries its marker: enough to tell arms apart without colour
+                    marker="" if line.arm in named else MARKERS[i % len(MARKERS)],
                     markevery=max(1, len(x) // 8),
                     markersize=4.5,
                     linewidth=1.3,

@@ -102,6 +102,8 @@ class Sweep:
     plan: dict[str, Any]
     started: str
     finished: str
+    #: false for arms that were given on the command line (``dsm run -m a=b,c``) instead of by a sweep file
+    declared: bool = True
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -128,7 +130,8 @@ def _json(path: Path) -> Any:
 
 def _lines(data: bytes, path: Path) -> list[dict[str, Any]]:
     try:
-        return [json.loads(line) for line in data.splitlines() if line.strip()]
+        # one call for all lines: half the time of one call for each
+        return list(json.loads(b"[" + b",".join(line for line in data.splitlines() if line.strip()) + b"]"))
     except ValueError as error:
         raise StoreError(f"{path}: a line is not JSON ({error}). Run the stage again.") from error
 
@@ -257,6 +260,7 @@ def read_sweep(store_root: Path, name: str) -> Sweep:
         plan=dict(index.get("plan") or {}),
         started=str(index.get("started") or ""),
         finished=str(index.get("finished") or ""),
+        declared=bool(index.get("declared", True)),
     )
 
 

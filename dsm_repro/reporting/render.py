@@ -6,7 +6,6 @@ A pure function of the store: the same records give the same bytes, whatever the
 from __future__ import annotations
 
 import html
-import os
 import re
 from functools import lru_cache
 from importlib.resources import files
@@ -81,7 +80,7 @@ def _environment() -> Any:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters.update(inline_svg=_inline_svg, md_cell=_md_cell, md_html=html.escape)
+    environment.filters.update(inline_svg=_inline_svg, md_cell=_md_cell, md_small=_md_small, md_html=html.escape)
     return environment
 
 
@@ -105,6 +104,11 @@ def _md_cell(text: object) -> str:
     return flat.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
 
 
+def _md_small(text: str) -> str:
+    """What the page prints smaller: intervals and errors as they are, everything else in brackets."""
+    return _md_cell(text if text.startswith(("[", "±")) else f"({text})")
+
+
 def _tidy(text: str) -> str:
     """No trailing spaces, no runs of empty lines (verbatim blocks have none worth keeping)."""
     lines = "\n".join(line.rstrip() for line in text.splitlines())
@@ -118,7 +122,7 @@ def _write(folder: Path, content: dict[str, str]) -> None:
         for name, text in content.items():
             partial = folder / f".{name}.partial"
             partial.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(partial, folder / name)
+            partial.replace(folder / name)
     except OSError as error:
         why = error.strerror or error
         raise StoreError(f"{folder}: cannot write the report ({why}). Set paths.reports to a folder.") from error

@@ -77,8 +77,8 @@ def categories_csv(results: Results) -> str:
     return _csv(
         header,
         (
-            (v.arm, v.column, v.category, v.interval.value, v.interval.low, v.interval.high)
-            + (v.interval.questions, v.interval.replicates)
+            (v.arm, v.column, v.category, i.value, i.low, i.high, i.questions, i.replicates)
             for v in results.categories
+            for i in (v.interval,)
         ),
     )

@@ -63,7 +63,7 @@ def train(shape: ModelShape, lengths: Lengths) -> float:
 
 
 def critic_train(shape: ModelShape, lengths: Lengths) -> float:
-    """A forward and a backward pass of the critic, whose head has one output. Values come from the same forward pass."""
+    """A forward and a backward pass of the critic, whose head has one output; values come from the same forward."""
     return train(replace(shape, vocab_size=1), lengths)
 
 

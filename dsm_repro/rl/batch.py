@@ -63,7 +63,7 @@ def completion_hidden(backbone: nn.Module, batch: Batch) -> Tensor:
     ``backbone`` is the model without its head. Position t holds the state after reading the prompt and
     the t tokens before; gradients reach the prompt through its cached keys and values.
     """
-    prompts, width = batch.prompt_ids.shape
+    prompts = batch.prompt_ids.shape[0]
     prompt_lengths = batch.prompt_mask.sum(-1)
     output = backbone(
         input_ids=batch.prompt_ids,

@@ -120,9 +120,7 @@ def kl_shaped_reward(rewards: Tensor, logps: Tensor, ref_logps: Tensor | None, m
     return shaped.scatter_add(1, last[:, None], rewards[:, None].to(shaped.dtype)) * mask
 
 
-def gae(
-    token_rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, gae_lambda: float
-) -> tuple[Tensor, Tensor]:
+def gae(token_rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation (Schulman et al. 2015), the A_t of Eq. 1.
 
     delta_t = r_t + gamma V_{t+1} - V_t with V = 0 after the last token; A_t = delta_t + gamma lambda A_{t+1}.
@@ -160,8 +158,11 @@ def whiten(advantages: Tensor, mask: Tensor, guard: float = 1e-8) -> Tensor:
 
 def k3(logps: Tensor, ref_logps: Tensor) -> Tensor:
     """Per-token estimate of KL(pi_theta || pi_ref), Eq. 4: r - log r - 1 with r = pi_ref / pi_theta; never negative."""
+    import torch
+
     log_r = ref_logps - logps
-    return log_r.exp() - log_r - 1.0
+    # expm1: at the first steps r is so close to 1 that r - 1 would be rounding noise
+    return torch.expm1(log_r) - log_r
 
 
 def clipped_surrogate(logps: Tensor, old_logps: Tensor, advantages: Tensor, epsilon: float) -> Tensor:
@@ -205,7 +206,7 @@ def grpo_loss(
 
 
 def ppo_loss(logps: Tensor, old_logps: Tensor, advantages: Tensor, mask: Tensor, epsilon: float) -> Tensor:
-    """Minus Eq. 1: the clipped surrogate, mean over each output, then mean over outputs. KL is in the reward (Eq. 2)."""
+    """Minus Eq. 1: the clipped surrogate, mean over each output, then over outputs. KL is in the reward (Eq. 2)."""
     return -per_output_mean(clipped_surrogate(logps, old_logps, advantages, epsilon), mask).mean()
 
 

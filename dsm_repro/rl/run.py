@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from transformers import (
-    PrinterCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
@@ -112,14 +112,12 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     prepare_torch(ctx, config.seeds.rl)
     estimator = estimators.build(rl)
     questions = load_questions(config)
-    prompts = [formats.prompt(question.text, "cot", config.prompts) for question in questions]
+    prompts = [formats.prompt(question.question, "cot", config.prompts) for question in questions]
     device = resolve_device(config.execution)
     # weights are trained in float32; base.dtype is that of the products and of what is saved
     model, tokenizer = load_model(start, "float32", device), load_tokenizer(start)
     _check_room(model, tokenizer, prompts, rl.max_completion_length)
-    args = grpo_config(
-        rl, estimator.loss_kl_coefficient, config.base.dtype, device, config.seeds.rl, ctx.scratch
-    )
+    args = grpo_config(rl, estimator.loss_kl_coefficient, config.base.dtype, device, config.seeds.rl, ctx.scratch)
     if args.world_size > 1:
         raise ConfigError(
             f"execution.accelerate_config={config.execution.accelerate_config}: rl runs in one process, "

@@ -10,6 +10,7 @@ from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.resolve import model_parent, resolve_model
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+from dsm_repro.reasoning.problemset import problem_files
 
 
 def parents(config: Config) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ def identity(config: Config) -> dict[str, Any]:
 
 
 def inputs(config: Config) -> tuple[Path, ...]:
-    return (Path(config.problems.train_path),) if config.problems.source == "jsonl" else ()
+    return problem_files(config.problems, "train")
 
 
 def estimate(config: Config) -> Estimate:
@@ -66,7 +67,7 @@ def estimate(config: Config) -> Estimate:
     else:
         flops = rl.budget.amount
         explorations = flops / per_exploration if per_exploration else 0.0
-        notes.append(f"stops after the first step at which {flops:.3g} FLOPs are spent (about {explorations:.0f} steps)")
+        notes.append(f"stops after the step at which {flops:.3g} FLOPs are spent (about {explorations:.0f} steps)")
     size = parameters(spec) or 0
     trained = size * TRAINING_BYTES_PER_PARAMETER * (1 + critic)
     return Estimate(
@@ -98,6 +99,4 @@ def run(ctx: StageContext) -> None:
     ctx.record(train(ctx, ctx.parents[parents(config)[0]] / "model"))
 
 
-STAGE = Stage(
-    name="rl", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs
-)
+STAGE = Stage(name="rl", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)

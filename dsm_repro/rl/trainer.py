@@ -21,11 +21,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from trl import GRPOConfig, GRPOTrainer
 
 from dsm_repro.config.schema import RLConfig
+from dsm_repro.miniature.problems import Problem
 from dsm_repro.rl import accounting, objectives
 from dsm_repro.rl.batch import Batch, completion_logps
 from dsm_repro.rl.critic import Critic, accumulate, explained_variance
 from dsm_repro.rl.estimators import Estimator, Signals
-from dsm_repro.rl.questions import Question, questions_of_step
+from dsm_repro.rl.questions import questions_of_step
 from dsm_repro.rl.rewards import Rewards, zero_variance_share
 from dsm_repro.rl.rollouts import Sampling, sample, step_generator
 from dsm_repro.training.models import model_shape
@@ -56,7 +57,7 @@ class Experience:
 class Task:
     """What is learned: questions with their prompts, and how a completion is rewarded."""
 
-    questions: Sequence[Question]
+    questions: Sequence[Problem]
     prompts: Sequence[str]
     reward: Callable[[Sequence[str], Sequence[str]], Rewards]
 
@@ -113,7 +114,10 @@ class PolicyGradientTrainer(GRPOTrainer):
         kind, options = Trainer.get_optimizer_cls_and_kwargs(self.args, critic.backbone)
         decayed = set(self.get_decay_parameter_names(critic))
         groups = [
-            {"params": [p for n, p in critic.named_parameters() if n in decayed], "weight_decay": self.args.weight_decay},
+            {
+                "params": [p for n, p in critic.named_parameters() if n in decayed],
+                "weight_decay": self.args.weight_decay,
+            },
             {"params": [p for n, p in critic.named_parameters() if n not in decayed], "weight_decay": 0.0},
         ]
         return kind(groups, **{**options, "lr": self.rl.ppo.critic_learning_rate})
@@ -213,7 +217,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         return loss
 
     def batch_loss(self, model: Any, experience: Experience, backward: Callable[[Tensor], None]) -> Tensor:
-        """The loss of Eq. 3 (or, without KL in the loss, Eq. 1) on the whole batch; ``backward`` gets each part of it."""
+        """The loss of Eq. 3 (without KL in the loss: Eq. 1) on the whole batch; ``backward`` gets each part of it."""
         first_update, total = not experience.old_logps, torch.zeros((), device=self.args.device)
         for number, (index, part) in enumerate(experience.batch.micro_batches(self.micro_batch)):
             width = part.completion_ids.shape[1]

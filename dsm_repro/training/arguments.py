@@ -14,12 +14,17 @@ from dsm_repro.training.trainer import Optimisation
 
 #: from this many weights on, activations are recomputed in the backward pass instead of kept
 RECOMPUTE_FROM = 500_000_000
+#: tokens of one forward pass on a CPU: more gains nothing there, and short passes need less padding
+CPU_PASS_TOKENS = 2_048
 
 
-def common_fields(ctx: StageContext, model: PreTrainedModel, opt: Optimisation, dtype: str) -> dict[str, Any]:
+def common_fields(
+    ctx: StageContext, model: PreTrainedModel, opt: Optimisation, dtype: str, row_length: int
+) -> dict[str, Any]:
     """Fields for ``TrainingArguments`` and the configs that derive from it (``SFTConfig``).
 
-    Weights stay float32; ``dtype="bfloat16"`` runs the products in bfloat16 (autocast).
+    Weights stay float32; ``dtype="bfloat16"`` runs the products in bfloat16 (autocast). ``row_length``
+    is the longest row's: with ``execution.micro_batch`` it bounds a forward pass.
 
     Raises:
         ConfigError: a dtype that training does not support, or a batch that the processes cannot share.
@@ -30,7 +35,10 @@ def common_fields(ctx: StageContext, model: PreTrainedModel, opt: Optimisation, 
         raise ConfigError(f"base.dtype={dtype}: training runs in float32 or bfloat16. Set one of these.")
     device = resolve_device(ctx.config.execution)
     processes = PartialState(cpu=device == "cpu").num_processes
-    rows, accumulation = split_batch(opt.batch_size, ctx.config.execution.micro_batch, processes)
+    micro_batch = ctx.config.execution.micro_batch
+    if device == "cpu":
+        micro_batch = min(micro_batch, max(CPU_PASS_TOKENS // row_length, 1))
+    rows, accumulation = split_batch(opt.batch_size, micro_batch, processes)
     return {
         "output_dir": str(ctx.scratch),
         "max_steps": opt.steps,
@@ -84,8 +92,10 @@ def one_device_per_process(args: TrainingArguments) -> None:
         args._n_gpu = 1
 
 
-def trainer_arguments(ctx: StageContext, model: PreTrainedModel, opt: Optimisation, dtype: str) -> TrainingArguments:
+def trainer_arguments(
+    ctx: StageContext, model: PreTrainedModel, opt: Optimisation, dtype: str, row_length: int
+) -> TrainingArguments:
     """Arguments of a plain language-model run. Raises as :func:`common_fields`."""
-    args = TrainingArguments(**common_fields(ctx, model, opt, dtype))
+    args = TrainingArguments(**common_fields(ctx, model, opt, dtype, row_length))
     one_device_per_process(args)
     return args

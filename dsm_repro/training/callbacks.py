@@ -107,7 +107,7 @@ class Checkpoints(TrainerCallback):
                 json.dump({"checkpoint": name, "seconds": self.spent_before + self.ctx.now() - self.started}, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, self.ctx.scratch / RESUME_FILE)
+            temporary.replace(self.ctx.scratch / RESUME_FILE)
             for old in self.ctx.scratch.glob("checkpoint-*"):
                 if old.name != name:
                     shutil.rmtree(old)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,8 +149,9 @@ def _no_progress_bars() -> None:
 
 def is_local(path: str | Path) -> bool:
     """Whether a model path means a folder: it exists, or no hub id could look like it."""
-    text = os.path.expanduser(str(path))
-    return isinstance(path, Path) or os.path.exists(text) or text.startswith((".", "/", "~")) or text.count("/") > 1
+    text = str(path)
+    named = text.startswith((".", "/", "~")) or text.count("/") > 1
+    return isinstance(path, Path) or named or Path(text).exists()
 
 
 def _check_local(path: str | Path) -> None:

@@ -48,7 +48,7 @@ def parameters(spec: ModelSpec) -> int | None:
 
 
 def training_flops(spec: ModelSpec, tokens: float, length: float) -> float | None:
-    """FLOPs of a forward and a backward pass over ``tokens`` in rows of ``length``; None where the size is not known."""
+    """FLOPs of training on ``tokens`` in rows of ``length``; None where the model's size is not in the config."""
     if spec.tiny is not None and spec.path is None:
         return train_flops(tiny_shape(spec.tiny), int(tokens), tokens * length)
     if spec.parameters is None:

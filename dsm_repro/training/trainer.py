@@ -177,7 +177,7 @@ def train_language_model(
     costs = StepCosts.of(model_shape(model), order, [(length,)] * len(rows), opt.batch_size)
     trainer = LanguageModelTrainer(
         model=model,
-        args=trainer_arguments(ctx, model, opt, dtype),
+        args=trainer_arguments(ctx, model, opt, dtype, length),
         train_dataset=RowDataset(rows),
         data_collator=stack_rows,
     )

@@ -9,8 +9,9 @@ import pytest
 from dsm_repro.config.compose import compose, expand
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import check_factor, differing
+from dsm_repro.config.files import missing_files
 from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
-from dsm_repro.config.validate import faults, missing_files, validate_sweep
+from dsm_repro.config.validate import faults, validate_sweep
 
 LEVELS = sorted(path.relative_to(conf_dir()) for path in conf_dir().glob("*/*.yaml"))
 
@@ -94,7 +95,9 @@ def test_same_command_has_the_same_name_wherever_it_runs() -> None:
 
 def test_factor_check_names_the_undeclared_keys_and_both_values() -> None:
     sweep = expand(["sweep=rl_algorithm", "+sweep.arms.longer=['rl=grpo','sft.steps=7']"])
-    with pytest.raises(ConfigError, match=r"arms sft and longer differ outside the factor rl: sft\.steps: \d+ against 7"):
+    with pytest.raises(
+        ConfigError, match=r"arms sft and longer differ outside the factor rl: sft\.steps: \d+ against 7"
+    ):
         check_factor(sweep)
     declared = expand(
         ["sweep=rl_algorithm", "+sweep.arms.longer=['rl=grpo','sft.steps=7']", "sweep.consequences=[sft.steps]"]

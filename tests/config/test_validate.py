@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dsm_repro.config.compose import compose
-from dsm_repro.config.container import from_container, to_container
 from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.files import missing_files
 from dsm_repro.config.schema import Config
-from dsm_repro.config.validate import faults, missing_files, validate
+from dsm_repro.config.validate import faults, validate
 
 
 @pytest.fixture(scope="module")
@@ -19,14 +21,15 @@ def sound() -> Config:
 
 
 def changed(sound: Config, changes: dict[str, object]) -> Config:
-    container = to_container(sound)
+    config = copy.deepcopy(sound)
     for path, value in changes.items():
         *parents, leaf = path.split(".")
-        node = container
+        node: Any = config
         for name in parents:
-            node = node[name]
-        node[leaf] = value
-    return from_container(container)
+            node = node[name] if isinstance(node, dict) else getattr(node, name)
+        assert hasattr(node, leaf), path
+        setattr(node, leaf, value)
+    return config
 
 
 def test_default_config_has_no_fault(sound: Config) -> None:
@@ -54,7 +57,7 @@ def test_default_config_has_no_fault(sound: Config) -> None:
         ({"evaluation.modes": ["cot", "tool"]}, ["evaluation.modes=tool", "cot, pot"]),
         ({"evaluation.modes": []}, ["evaluation.modes=[]"]),
         ({"base.role": "unheard_of"}, ["base.role=unheard_of", "coder"]),
-        ({"scale.models.coder.tiny.heads": 3}, ["tiny.hidden_size", "tiny.heads=3"]),
+        ({"scale.models.coder.tiny.heads": 7}, ["tiny.hidden_size", "tiny.heads=7"]),
         ({"scale.models.coder.tiny.vocab_size": 100}, ["tiny.vocab_size=100", "260"]),
         ({"pretrain.sequence_length": 4096, "pretrain.batch_tokens": 8192}, ["sequence_length=4096", "context_length"]),
         ({"pretrain.decay_to": [0.3]}, ["pretrain.decay_at", "pretrain.decay_to"]),

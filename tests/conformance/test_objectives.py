@@ -56,7 +56,7 @@ def test_a_group_that_does_not_divide_the_batch_is_refused() -> None:
 
 
 def test_process_advantage_by_hand() -> None:
-    # steps of output 1: 1 (ends at 1), 0 (ends at 2); of output 2: 1 (ends at 0). R = {1, 0, 1}: mean 2/3, std sqrt(2)/3
+    # output 1: rewards 1 (ends at 1), 0 (ends at 2); output 2: 1 (ends at 0). R = {1, 0, 1}: mean 2/3, std sqrt(2)/3
     advantage = o.process_advantage([[1, 0], [1]], [[1, 2], [0]], 2, 4, ddof=0, guard=0.0, like=t(0.0))
     high, low = 1 / math.sqrt(2), -math.sqrt(2)
     assert advantage[0].tolist() == pytest.approx([high + low, high + low, low, 0.0])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dsm_repro.config.schema import DecontaminationConfig
 from dsm_repro.corpus.decontamination import BenchmarkIndex, BenchmarkText
 
-LONG = BenchmarkText("long", "A farmer keeps 17 sheep and 5 goats on a hill near the old mill. How many animals is that?")
+LONG = BenchmarkText(
+    "long", "A farmer keeps 17 sheep and 5 goats on a hill near the old mill. How many animals is that?"
+)
 SHORT = BenchmarkText("short", "Find the gcd of 12 and 18.")
 TINY = BenchmarkText("tiny", "2+")
 
@@ -16,7 +18,9 @@ def index(*texts: BenchmarkText) -> BenchmarkIndex:
 
 def test_ten_shared_grams_are_a_hit_and_nine_are_not() -> None:
     found = index(LONG).search("u", "He wrote: keeps 17 sheep, and 5 goats on a hill near (sic).")
-    assert [(hit.url, hit.benchmark, hit.ngram) for hit in found] == [("u", "long", "keeps 17 sheep and 5 goats on a hill near")]
+    assert [(hit.url, hit.benchmark, hit.ngram) for hit in found] == [
+        ("u", "long", "keeps 17 sheep and 5 goats on a hill near")
+    ]
     assert index(LONG).search("u", "He wrote: keeps 17 sheep, and 5 goats on a hill by the sea.") == []
 
 

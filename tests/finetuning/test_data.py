@@ -66,7 +66,7 @@ def test_a_problem_without_the_solution_is_named() -> None:
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with pytest.raises(ConfigError, match="sft.format=prose"):
+    with pytest.raises(ConfigError, match=r"sft\.format=prose"):
         modes_of(PROBLEMS, "prose")
 
 

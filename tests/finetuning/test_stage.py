@@ -80,18 +80,18 @@ def test_the_same_config_gives_the_same_bytes(trained: StageContext, base: Path,
 
 
 def test_a_killed_run_resumes_bit_for_bit(trained: StageContext, base: Path, tmp_path: Path) -> None:
-    class Killed(RuntimeError):
+    class KilledError(RuntimeError):
         pass
 
     def die(done: float, total: float, unit: str) -> None:
         if done == 4:
-            raise Killed
+            raise KilledError
 
     made = config(format="both")
     made.execution.checkpoint_seconds = 0.0
     killed = context(made, tmp_path, base)
     killed.on_progress = die
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         stage.STAGE.run(killed)
     resumed = run(tmp_path, base, config(format="both"))
     assert files(resumed.out) == files(trained.out)

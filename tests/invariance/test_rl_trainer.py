@@ -126,7 +126,7 @@ def test_micro_batches_do_not_change_advantages_and_returns(trainer, rows: int) 
         def returns_of(index: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
             return 1.0 + 0.5 * values
 
-        values, returns, loss = accumulate(trainer.critic, trainer.explore(0).batch, size, returns_of, backward)
+        _, _, loss = accumulate(trainer.critic, trainer.explore(0).batch, size, returns_of, backward)
         gradient = torch.cat([weight.grad.flatten() for weight in trainer.critic.parameters()])
         trainer.critic_optimizer.zero_grad()
         results.append((loss.item(), gradient))

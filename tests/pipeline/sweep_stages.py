@@ -44,9 +44,7 @@ BASE = _stage("base", lambda c: (), lambda c: c.base.role)
 PRETRAIN = _stage("pretrain", lambda c: ("base", "corpus"), lambda c: c.mix.weights)
 SFT = _stage("sft", lambda c: (model_parent(c, "sft"),), lambda c: c.sft.format)
 RL = _stage("rl", lambda c: (model_parent(c, "rl"),), lambda c: [c.rl.method, c.rl.clip_epsilon])
-EVALUATE = _stage(
-    "evaluate", lambda c: ("rl" if has_stage(c, "rl") else "sft",), lambda c: sorted(c.evaluation.modes)
-)
+EVALUATE = _stage("evaluate", lambda c: ("rl" if has_stage(c, "rl") else "sft",), lambda c: sorted(c.evaluation.modes))
 
 REGISTRY = {name: f"sweep_stages:{name.upper()}" for name in ("corpus", "base", "pretrain", "sft", "rl", "evaluate")}
 #: the same for Hydra: +hydra.sweeper.registry={...}

@@ -45,7 +45,11 @@ def test_what_is_in_the_store_costs_nothing(store: Path) -> None:
 def test_past_runs_are_scaled_by_flops() -> None:
     seconds, basis = expected_seconds(Estimate(flops=4e9), [PastRun(1e9, 10.0), PastRun(2e9, 20.0)], "cpu")
     assert seconds == pytest.approx(40.0)
-    assert basis == "2 past runs here"
+    assert basis == "past runs here"
+
+
+def test_tiny_past_run_is_not_scaled_up() -> None:
+    assert expected_seconds(Estimate(flops=1e12), [PastRun(1e9, 10.0)], "cpu")[1].startswith("assumed")
 
 
 def test_without_past_runs_the_assumed_rate_is_said() -> None:

@@ -50,26 +50,27 @@ def index(store: Path, name: str = "rl_algorithm") -> dict[str, Any]:
 
 
 def test_each_unique_stage_runs_once_and_the_same_command_again_runs_none(store: Path) -> None:
-    sweep = expand(["sweep=rl_algorithm"])
+    sweep = expand(["sweep=rl_algorithm", "sweep.replicates.seeds=[0,1]"])
     outcome = execute(sweep, REGISTRY, one_by_one)
-    assert (outcome.exit_code, outcome.executed) == (0, 19)
-    assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 1, "rl": 6, "evaluate": 9}
+    assert (outcome.exit_code, outcome.executed) == (0, 14)
+    assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 1, "rl": 4, "evaluate": 6}
     told = index(store)
     assert told["finished"] is not None
-    assert told["dedup"] == {"stages_executed": 19, "stages_separate": 51, "stages_executed_now": 19}
+    assert told["dedup"] == {"stages_executed": 14, "stages_separate": 34, "stages_executed_now": 14}
     assert {state for arm in told["arms"] for state in arm["states"].values()} == {"done"}
 
     before = (store / "sweeps" / "rl_algorithm" / "arms.json").read_bytes()
     again = execute(sweep, REGISTRY, one_by_one)
     assert (again.exit_code, again.executed) == (0, 0)
-    assert sum(ran(store).values()) == 19
+    assert sum(ran(store).values()) == 14
     assert (store / "sweeps" / "rl_algorithm" / "arms.json").read_bytes() == before
 
 
 def test_failing_arm_does_not_stop_the_others(store: Path) -> None:
-    outcome = execute(expand(["sweep=rl_algorithm", f"rl.clip_epsilon={POISON}"]), REGISTRY, one_by_one)
+    words = ["sweep=rl_algorithm", "sweep.replicates.seeds=[1]", f"rl.clip_epsilon={POISON}"]
+    outcome = execute(expand(words), REGISTRY, one_by_one)
     assert outcome.exit_code == 1
-    assert [(arm, seed, stage) for arm, seed, stage, _ in outcome.failures] == [("ppo", s, "rl") for s in (0, 1, 2)]
+    assert [failure[:3] for failure in outcome.failures] == [("ppo", 1, "rl")]
     assert "the critic exploded" in outcome.failures[0][3]
     arms = {(arm["name"], arm["seed"]): arm for arm in index(store)["arms"]}
     assert arms["ppo", 1]["states"]["rl"] == "failed"
@@ -81,7 +82,7 @@ def test_failing_arm_does_not_stop_the_others(store: Path) -> None:
 
 
 def test_failed_stage_is_tried_again_and_finished_ones_are_not(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep = expand(["rl=ppo,grpo", f"rl.clip_epsilon={POISON}"])
+    sweep = expand(["pretrain=none", "rl=ppo,grpo", f"rl.clip_epsilon={POISON}"])
     assert execute(sweep, REGISTRY, one_by_one).exit_code == 1
     monkeypatch.setattr("sweep_stages.POISON", -1.0)
     outcome = execute(sweep, REGISTRY, one_by_one)
@@ -95,12 +96,12 @@ def test_dead_launcher_is_a_message_and_a_rerun_resumes(store: Path) -> None:
             raise RuntimeError("worker process terminated")
         one_by_one(specs, first, workers)
 
-    sweep = expand(["rl=none"])
+    sweep = expand(["rl=none", "pretrain=none"])
     outcome = execute(sweep, REGISTRY, dies)
     assert outcome.exit_code == 1
     assert "worker process terminated" in outcome.failures[0][3]
     assert execute(sweep, REGISTRY, one_by_one).exit_code == 0
-    assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 1, "evaluate": 1}
+    assert ran(store) == {"base": 1, "sft": 1, "evaluate": 1}
 
 
 def test_undeclared_difference_stops_the_sweep_before_anything_is_written(store: Path) -> None:
@@ -122,17 +123,17 @@ def test_hydra_runs_the_waves_with_its_launchers(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["run", "-m", f"hydra/launcher={launcher}", REGISTRY_OVERRIDE, "hydra.sweeper.report=false"]
-    words += ["execution.workers=2", "rl=grpo,ppo", f"rl.clip_epsilon={POISON}"]
+    words += ["execution.workers=2", "pretrain=none", "rl=grpo,ppo", f"rl.clip_epsilon={POISON}"]
     assert main(words) == 1
     said = capfd.readouterr()
     assert "failed: rl=ppo, seed 0, stage rl: ValueError: the critic exploded" in said.err
     assert "Traceback" not in said.err
     assert "talks a lot" not in said.err + said.out
     assert any("talks a lot" in path.read_text() for path in (store / ".logs").glob("rl-*.log"))
-    assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 1, "rl": 2, "evaluate": 1}
+    assert ran(store) == {"base": 1, "sft": 1, "rl": 2, "evaluate": 1}
     pids = {line.split()[-1] for line in (store / "ran.txt").read_text().splitlines() if line.startswith("rl")}
     assert (f"pid={os.getpid()}" in pids) == (launcher == "basic")
     assert [path.name for path in tmp_path.iterdir()] == [store.name], "nothing is left in the working folder"
 
-    assert main([*words[:-1], "until=sft"]) == 0
+    assert main([*words[:-2], "until=sft"]) == 0
     assert "sft: " in capfd.readouterr().out

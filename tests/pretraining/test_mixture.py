@@ -65,7 +65,7 @@ def test_repetition_up_to_the_limit_is_allowed() -> None:
 
 @pytest.mark.parametrize("weights", [{}, {"a": 0.5}, {"a": 0.7, "b": 0.4}, {"a": 1.5, "b": -0.5}, {"a": float("nan")}])
 def test_shares_must_be_a_distribution(weights: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="mix.weights.*sum to"):
+    with pytest.raises(ConfigError, match=r"mix\.weights.*sum to"):
         check_weights(weights, "mix.weights")
 
 

@@ -57,7 +57,7 @@ def test_a_line_that_is_not_json_names_file_and_place(tmp_path: Path) -> None:
 
 def test_a_missing_field_lists_the_fields_there_are(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"content": "fine"}\n')
-    with pytest.raises(DataError, match="no field 'text' .it has: content."):
+    with pytest.raises(DataError, match=r"no field 'text' \(it has: content\)"):
         read(SourceSpec(kind="jsonl", name=str(tmp_path / "x.jsonl")))
 
 

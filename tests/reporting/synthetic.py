@@ -152,7 +152,7 @@ def write_sweep(
             stages["evaluate"] = key_of(name, "evaluate", arm, *([] if arm == "SFT" else [seed]))
             rng = np.random.default_rng([len(arm), ord(arm[0]), seed])
             funnel = [["pages", 4000], ["url dedup", 3800], ["near dedup", 3600], ["kept", 900]]
-            truth = {"precision": 0.97123, "recall": 0.91}
+            truth = {"rounds": [{"round": 1, "maths": {"precision": 0.97123, "recall": 0.91}}], "leaks_removed": 40}
             corpus = {"funnel": funnel, "drops": {"score": 2700, "leak": 40}, "tokens": 250000, "truth": truth}
             write_artifact(store, "corpus", stages["corpus"], {"record.json": corpus}, 0, 12)
             write_artifact(store, "base", stages["base"], {"record.json": {"steps": 100}}, 4e12, 40)
@@ -167,7 +167,8 @@ def write_sweep(
                 cost = 3.6e11 if arm == "PPO" else 2.5e11
                 steps = int(2e13 / cost)
                 record = {
-                    "method": arm.lower(), "steps": steps, "flops": {"generate": 0.4 * cost * steps, "train": 0.6 * cost * steps},
+                    "method": arm.lower(), "steps": steps,
+                    "flops": {"generate": 0.4 * cost * steps, "train": 0.6 * cost * steps, "total": cost * steps},
                     "stopped_by": "budget", "reward": {"first": 0.4, "last": accuracy}, "alarm": None,
                 }  # fmt: skip
                 metrics = rl_metrics(rng, steps, 0.4, accuracy - 0.4, cost)

@@ -90,6 +90,7 @@ def test_sections_are_in_order_and_the_scale_is_said(finished: tuple[Path, Path]
     for text in (html, markdown):
         assert "tiny models trained on made problems" in text
         assert "not in the paper" in text
+        assert "truth: rounds 1: maths: precision" in text and "0.9712" in text
         assert "dsm run sweep=rl_algorithm scale=mini" in text
         assert re.search(r"GRPO − SFT = \+\d+\.\d points \[−?\d+\.\d, \d+\.\d\], 3 seeds × 160 problems", text)
 

@@ -87,10 +87,10 @@ def make_trainer(folder: Path, scratch: Path, config: Config, double: bool = Tru
     """The real trainer on the model in ``folder``, in float64 unless told otherwise, with a reward that varies."""
     from transformers import PrinterCallback
 
+    from dsm_repro.miniature.problems import Problem
     from dsm_repro.rl import estimators
     from dsm_repro.rl.arguments import grpo_config
     from dsm_repro.rl.critic import Critic
-    from dsm_repro.rl.questions import Question
     from dsm_repro.rl.trainer import PolicyGradientTrainer, Task
     from dsm_repro.training.models import load_model, load_tokenizer
 
@@ -101,11 +101,12 @@ def make_trainer(folder: Path, scratch: Path, config: Config, double: bool = Tru
     args = grpo_config(config.rl, estimator.loss_kl_coefficient, "float32", "cpu", config.seeds.rl, scratch)
     critic = reference = None
     if estimator.needs_critic:
-        critic, reference = Critic(load_model(folder, "float32", "cpu").base_model), load_model(folder, "float32", "cpu")
+        critic = Critic(load_model(folder, "float32", "cpu").base_model)
+        reference = load_model(folder, "float32", "cpu")
         if double:
-            in_double(critic), in_double(reference)
-    questions = [Question(text, "") for text in ("2+2?", "What is 7*6?", "1", "Is 91 prime?", "9-8-7?", "0/5")]
-    task = Task(questions, [question.text for question in questions], length_reward)
+            in_double(critic)
+    prompts = ["2+2?", "What is 7*6?", "1", "Is 91 prime?", "9-8-7?", "0/5"]
+    task = Task([Problem(text, "", 0, text, "", "", "", "") for text in prompts], prompts, length_reward)
     trainer = PolicyGradientTrainer(
         model, load_tokenizer(folder), args, config.rl, task, estimator, critic, reference,
         config.execution.micro_batch, lambda step, metrics, flops: False, lambda checkpoint: None,

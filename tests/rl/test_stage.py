@@ -94,9 +94,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     assert (resumed.out / "record.json").read_bytes() == (whole.out / "record.json").read_bytes()
 
 
-def test_a_flop_budget_stops_after_the_step_that_reaches_it(
-    tmp_path: Path, model: Path, varied_reward: None
-) -> None:
+def test_a_flop_budget_stops_after_the_step_that_reaches_it(tmp_path: Path, model: Path, varied_reward: None) -> None:
     config = make_config()
     config.rl.budget = BudgetConfig("flops", 1e8)
     ctx = make_context(tmp_path, config, model)
@@ -142,7 +140,9 @@ def test_too_many_ungradable_answers_raise_the_alarm(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     counts = {"right": 0, "wrong": 5, "no_answer": 0, "ungradable": 3}
-    monkeypatch.setattr(rewards.RuleReward, "__call__", lambda self, t, g: rewards.Rewards([0.0] * len(t), dict(counts)))
+    monkeypatch.setattr(
+        rewards.RuleReward, "__call__", lambda self, t, g: rewards.Rewards([0.0] * len(t), dict(counts))
+    )
     ctx = make_context(tmp_path, make_config(steps=2), model)
     STAGE.run(ctx)
     alarm = json.loads((ctx.out / "record.json").read_text())["alarm"]
@@ -197,7 +197,7 @@ def test_parents_follow_the_arm() -> None:
 def test_a_group_of_one_is_refused_for_grpo_and_fine_for_ppo() -> None:
     config = make_config()
     config.rl.group_size = 1
-    with pytest.raises(ConfigError, match="rl.group_size=1"):
+    with pytest.raises(ConfigError, match=r"rl\.group_size=1"):
         estimators.build(config.rl)
     config.rl.method = "ppo"
     assert estimators.build(config.rl).needs_critic

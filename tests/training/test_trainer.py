@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -69,18 +70,16 @@ def train(ctx: StageContext, steps: int = 6, double: bool = False, stop_after: i
     order = [(7 * i) % 10 for i in range(steps * 8)]
     model = tiny_model(double)
 
-    class Killed(RuntimeError):
+    class KilledError(RuntimeError):
         pass
 
     def die(done: float, total: float, unit: str) -> None:
         if stop_after is not None and done == stop_after:
-            raise Killed
+            raise KilledError
 
     ctx.on_progress = die
-    try:
+    with contextlib.suppress(KilledError):
         train_language_model(ctx, model, rows, order, optimisation(steps, **changes), "float32")
-    except Killed:
-        pass
     return model
 
 
@@ -178,5 +177,5 @@ def test_the_metrics_are_those_of_the_run(undisturbed) -> None:
 
 
 def test_divergence_is_an_error_that_names_the_learning_rate(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="test: .*Lower the learning rate"):
+    with pytest.raises(ConfigError, match=r"test: .*Lower the learning rate"):
         train(context(tmp_path), learning_rate=1e30, max_grad_norm=0.0)

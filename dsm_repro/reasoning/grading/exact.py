@@ -25,7 +25,8 @@ _THOUSANDS = re.compile(r"([+-]?\d{1,3})((?:(?:,|\{,\}| )\d{3})+)((?:\.\d*)?)", 
 
 #: LaTeX that changes how an answer looks and not what it says
 _NOTHING = re.compile(
-    r"\\(?:left|right|displaystyle|textstyle|limits|[bB]igg?[lr]?)(?![a-zA-Z])|\\[!,;: ]|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+    r"\\(?:left|right|displaystyle|textstyle|limits|[bB]igg?[lr]?)(?![a-zA-Z])|\\[!,;: ]"
+    r"|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
 _WRAPPERS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\{([^{}\\]*)\}")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
@@ -61,7 +62,10 @@ def same_text(text: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def number(text: str) -> Fraction | None:
-    """The exact value of a plain number (``-12``, ``1,234.50``, ``.5``, ``3/4``, ``\\frac34``, ``3 1/2``, ``1e-3``), else None."""
+    """The exact value of a plain number, else None.
+
+    That is ``-12``, ``1,234.50``, ``.5``, ``3/4``, ``\\frac34``, ``3 1/2`` or ``1e-3``.
+    """
     if len(text) > MAX_NUMBER_CHARS:
         return None
     if _INTEGER.fullmatch(text):

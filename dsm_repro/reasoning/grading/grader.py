@@ -23,7 +23,7 @@ from dsm_repro.config.errors import ConfigError
 from dsm_repro.reasoning.grading import exact
 from dsm_repro.reasoning.grading.guards import MAX_ANSWER_CHARS, refusal
 from dsm_repro.reasoning.grading.verdict import NO_ANSWER, Verdict, correct, incorrect, ungradable
-from dsm_repro.reasoning.processes import Pool, Worker, WorkerDied
+from dsm_repro.reasoning.processes import Pool, Worker, WorkerDiedError
 
 if TYPE_CHECKING:
     # For the type alone: the worker imports this package, and need not import omegaconf.
@@ -54,7 +54,7 @@ class _MathVerifyWorker(Worker):
         self._generation = 0
         try:
             self._await_ready(time.monotonic() + START_SECONDS)
-        except (WorkerDied, TimeoutError):
+        except (WorkerDiedError, TimeoutError):
             self.kill()
             raise ConfigError(
                 f"grader.name=math_verify: its worker process did not start within {START_SECONDS:.0f} s. "
@@ -90,7 +90,7 @@ class _MathVerifyWorker(Worker):
         except TimeoutError:
             self._replace_child()
             return ungradable("timeout")
-        except WorkerDied:
+        except WorkerDiedError:
             self.kill()
             return ungradable("worker_died")
 
@@ -98,7 +98,7 @@ class _MathVerifyWorker(Worker):
         self.process.send_signal(signal.SIGUSR1)
         try:
             self._await_ready(time.monotonic() + REFORK_SECONDS)
-        except (WorkerDied, TimeoutError):
+        except (WorkerDiedError, TimeoutError):
             self.kill()
 
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsm_repro.reasoning.processes import Worker, WorkerDied
+from dsm_repro.reasoning.processes import Worker, WorkerDiedError
 from dsm_repro.reasoning.sandbox.root import EMPTY, FILES, SYSTEM, interpreter_directories
 from dsm_repro.reasoning.sandbox.supervisor import NOBODY
 
@@ -28,7 +28,7 @@ _BOOT = (
 )
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """This machine refuses a back-end; the message says why."""
 
 
@@ -45,14 +45,14 @@ def _environment() -> dict[str, str]:
 
 
 def _python(backend: str, root: str) -> list[str]:
-    # No user site, no script folder, no .pyc files; PYTHON* variables are ours, so -E (and -I) would only cost the seed.
+    # No user site, no script folder, no .pyc files. PYTHON* variables are all ours: -I would only lose the hash seed.
     return [sys.executable, "-s", "-P", "-B", "-c", _BOOT, root, backend, str(os.getpid())]
 
 
 def _bwrap() -> list[str]:
     program = shutil.which("bwrap")
     if program is None:
-        raise Unavailable("no `bwrap` on PATH")
+        raise UnavailableError("no `bwrap` on PATH")
     options = ["--die-with-parent", "--new-session", "--proc", "/proc", "--dev", "/dev"]
     if os.getuid() == 0:
         # A user namespace would map the sandbox's user to root, for whom the kernel ignores the process limit:
@@ -62,9 +62,9 @@ def _bwrap() -> list[str]:
     else:
         options += ["--unshare-all", "--uid", str(NOBODY), "--gid", str(NOBODY)]
     for path in SYSTEM:
-        if os.path.islink(path):
-            options += ["--symlink", os.readlink(path), path]
-        elif os.path.isdir(path):
+        if Path(path).is_symlink():
+            options += ["--symlink", os.readlink(path), path]  # noqa: PTH115 (the text of the link, as it stands)
+        elif Path(path).is_dir():
             options += ["--ro-bind", path, path]
     for path in interpreter_directories():
         for parent in reversed(Path(path).parents[:-1]):
@@ -85,33 +85,33 @@ class Backend:
     name: str
 
     def start(self) -> Worker:
-        """Raises Unavailable with the reason where this machine refuses it."""
+        """Raises UnavailableError with the reason where this machine refuses it."""
         if not sys.platform.startswith("linux"):
-            raise Unavailable(f"{sys.platform} has no namespaces")
+            raise UnavailableError(f"{sys.platform} has no namespaces")
         argv = _bwrap() if self.name == "bwrap" else _python(self.name, str(_PACKAGE_ROOT))
         worker = Worker(argv, _environment())
         try:
             message = worker.receive(time.monotonic() + START_SECONDS)
-        except (WorkerDied, TimeoutError) as error:
+        except (WorkerDiedError, TimeoutError) as error:
             worker.kill()
-            raise Unavailable(f"the zygote did not start ({type(error).__name__})") from None
+            raise UnavailableError(f"the zygote did not start ({type(error).__name__})") from None
         if "problem" in message:
             worker.kill()
-            raise Unavailable(message["problem"])
+            raise UnavailableError(message["problem"])
         return worker
 
     def probe(self) -> str | None:
         """Why this back-end cannot run a program here; None if it just did."""
         try:
             worker = self.start()
-        except Unavailable as error:
+        except UnavailableError as error:
             return str(error)
         try:
             deadline = time.monotonic() + START_SECONDS
             request = {"timeout": 20.0, "memory_bytes": 2**28, "output_bytes": 100}
             worker.send({"id": 0, "program": "print(6 * 7)", **request}, deadline)
             message = worker.receive(deadline)
-        except (WorkerDied, TimeoutError) as error:
+        except (WorkerDiedError, TimeoutError) as error:
             return f"the zygote did not answer ({type(error).__name__})"
         finally:
             worker.kill()

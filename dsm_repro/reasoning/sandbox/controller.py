@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.reasoning.processes import Pool, WorkerDied
+from dsm_repro.reasoning.processes import Pool, WorkerDiedError
 from dsm_repro.reasoning.sandbox import limits
-from dsm_repro.reasoning.sandbox.backends import ISOLATED, UNISOLATED, Backend, Unavailable
+from dsm_repro.reasoning.sandbox.backends import ISOLATED, UNISOLATED, Backend, UnavailableError
 from dsm_repro.reasoning.sandbox.execution import Execution
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ class Sandbox:
             with self._pool.worker() as worker:
                 worker.send(request, deadline)
                 message = worker.receive(deadline)
-        except Unavailable as error:
+        except UnavailableError as error:
             raise ConfigError(f"sandbox.backend={self._name}: it worked before and now does not: {error}.") from None
-        except (WorkerDied, TimeoutError) as error:
+        except (WorkerDiedError, TimeoutError) as error:
             # The pool has ended the zygote; with it the kernel ended the program.
             return Execution("killed", "", f"{type(error).__name__}\n", self._config.timeout, self._name)
         if message.get("id") != number or "broken" in message:

@@ -35,9 +35,9 @@ def run_program(source: str) -> int:
     """Execute ``source`` as ``__main__``; returns the exit code that the process should end with."""
     os.environ.clear()
     sys.argv[:] = ["<program>"]
-    sys.stdin = open(0, encoding="utf-8", errors="replace")
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stdin = os.fdopen(0, encoding="utf-8", errors="replace", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
     _seed()
     main = types.ModuleType("__main__")
     main.__dict__["__builtins__"] = __builtins__

@@ -18,7 +18,7 @@ EMPTY = ("/tmp", "/home", "/root", "/var", "/run")
 
 def interpreter_directories() -> list[str]:
     """The interpreter's installation and its virtual environment, where they are not the system's."""
-    wanted = {os.path.abspath(prefix) for prefix in (sys.base_prefix, sys.prefix)}
+    wanted = {os.path.normpath(prefix) for prefix in (sys.base_prefix, sys.prefix)}
     wanted |= {os.path.realpath(prefix) for prefix in wanted}
     chosen: list[str] = []
     for path in sorted(wanted, key=len):
@@ -33,30 +33,30 @@ def build_root() -> None:
     A tmpfs on /tmp becomes the root first, with the old root below it, so that every path can still be
     reached while the new root is put together (bubblewrap's way). Raises OSError where the kernel refuses.
     """
-    links = {path: os.readlink(path) for path in SYSTEM if os.path.islink(path)}
-    directories = [path for path in SYSTEM if os.path.isdir(path) and path not in links] + interpreter_directories()
+    links = {path: Path(path).readlink() for path in SYSTEM if Path(path).is_symlink()}
+    directories = [path for path in SYSTEM if Path(path).is_dir() and path not in links] + interpreter_directories()
     # Resolved now: an absolute link would mislead once the old root is no longer "/".
     sources = {path: os.path.realpath(path) for path in directories}
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=1m")
-    os.makedirs("/tmp/new")
-    os.makedirs("/tmp/old")
+    Path("/tmp/new").mkdir()
+    Path("/tmp/old").mkdir()
     linux.pivot_root("/tmp", "/tmp/old")
     os.chdir("/")
     linux.mount("tmpfs", "/new", "tmpfs", linux.MS_NOSUID, "mode=755,size=1m")
     for path, source in sources.items():
-        os.makedirs("/new" + path, exist_ok=True)
+        Path("/new" + path).mkdir(parents=True, exist_ok=True)
         _bind("/old" + source, "/new" + path)
     for path, link in links.items():
-        os.symlink(link, "/new" + path)
+        Path("/new" + path).symlink_to(link)
     for path in (*FILES, *DEVICES):
-        if os.path.exists("/old" + path):
+        if Path("/old" + path).exists():
             target = Path("/new" + path)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.touch()
             _bind("/old" + path, str(target), devices=path in DEVICES)
     for path in EMPTY:
-        os.makedirs("/new" + path, exist_ok=True)
+        Path("/new" + path).mkdir(parents=True, exist_ok=True)
     linux.unmount("/old")
     os.chdir("/new")
     linux.pivot_root(".", ".")

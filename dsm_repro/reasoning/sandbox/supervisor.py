@@ -18,6 +18,7 @@ import signal
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from dsm_repro.reasoning import linux
@@ -202,8 +203,7 @@ def _status(wait_status: int) -> str:
 def _kill_orphans() -> None:
     """Kill what the program left behind and what came to this process as its subreaper."""
     while True:
-        with open(f"/proc/self/task/{os.getpid()}/children") as f:
-            children = [int(pid) for pid in f.read().split()]
+        children = [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
         if not children:
             return
         for pid in children:

@@ -6,6 +6,7 @@ model text: programs run two forks further down (see ``supervisor.py``).
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -137,11 +138,9 @@ def main(backend: str, parent: int) -> None:
             del buffer[: end + 1]
             if names := set(_PRELOAD.findall(request["program"])) - sys.modules.keys():
                 for name in sorted(names):
-                    try:
+                    # Not installed: the program gets the ordinary error.
+                    with contextlib.suppress(ImportError):
                         importlib.import_module(name)
-                    except ImportError:
-                        # Not installed: the program gets the ordinary error.
-                        pass
                 memory = linux.virtual_memory(proc)
                 gc.freeze()
             _run(request, proc, out, memory, backend)

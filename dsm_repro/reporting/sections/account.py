@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dsm_repro.reporting.accounts import stage_costs
-from dsm_repro.reporting.blocks import DASH, Cell, Code, Fold, Section, Table, Text, cells, count, duration, points, si
+from dsm_repro.reporting.blocks import DASH, Cell, Code, Fold, Section, Table, Text, cells, duration, points, si
 from dsm_repro.reporting.deviations import deviations, show
 from dsm_repro.reporting.ledger import Entry, lookup
 from dsm_repro.reporting.measures import Results
@@ -188,7 +188,10 @@ def _hardware(artifacts: list[Any]) -> list[str]:
 
 
 def command(sweep: Sweep) -> str:
-    return f"dsm run sweep={sweep.name} scale={sweep.scale}"
+    """What to type to get these records again."""
+    if sweep.declared:
+        return f"dsm run sweep={sweep.name} scale={sweep.scale}"
+    return "\n".join(dict.fromkeys(f"dsm run {' '.join(run.overrides)} seed={run.seed}" for run in sweep.runs))
 
 
 def failures(sweep: Sweep) -> Section | None:

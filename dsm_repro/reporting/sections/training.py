@@ -93,7 +93,10 @@ def learning(figures: list[tuple[str, str, str]]) -> Section | None:
 
 def mix(sweep: Sweep) -> Section | None:
     rows = []
+    arms: dict[str, list[str]] = {}
     for run, artifact in stage_artifacts(sweep, "pretrain"):
+        arms.setdefault(artifact.key, []).append(run.arm)
+    for artifact in {a.key: a for _, a in stage_artifacts(sweep, "pretrain")}.values():
         target, achieved = artifact.record.get("target_shares") or {}, artifact.record.get("achieved_shares") or {}
         epochs = artifact.record.get("epochs") or {}
         for source in dict.fromkeys((*target, *achieved)):
@@ -102,7 +105,7 @@ def mix(sweep: Sweep) -> Section | None:
             off = want is not None and got is not None and abs(want - got) > 0.01
             rows.append(
                 cells(
-                    run.arm,
+                    ", ".join(arms[artifact.key]),
                     source,
                     DASH if want is None else points(100 * want),
                     DASH if got is None else Cell(points(100 * got), tone="warn" if off else "", bar=float(got)),
@@ -111,7 +114,7 @@ def mix(sweep: Sweep) -> Section | None:
             )
     if not rows:
         return None
-    columns = [("Arm", "<"), ("Source", "<"), ("Target, %", ">"), ("Achieved, %", ">"), ("Epochs", ">")]
+    columns = [("Arms", "<"), ("Source", "<"), ("Target, %", ">"), ("Achieved, %", ">"), ("Epochs", ">")]
     note = "Shares of tokens. Marked where the achieved share is more than one point off its target."
     unique = list({tuple(row): row for row in rows}.values())
     return Section("mix", "Data mix", [Table("Shares of the pre-training tokens", columns, unique, note)])
@@ -132,13 +135,13 @@ def corpus(sweep: Sweep) -> Section | None:
             rows, before = [], None
             for name, n in funnel:
                 kept = DASH if not before else f"{100 * n / before:.1f}%"
-                rows.append(cells(name, Cell(count(n), bar=n / top), kept))
+                rows.append(cells(name.replace("_", " "), Cell(count(n), bar=n / top), kept))
                 before = n
             columns = [("Step", "<"), ("Left", ">"), ("Of the step before", ">")]
             blocks.append(Table(f"From crawl to corpus{whose}", columns, rows))
         drops = sorted((record.get("drops") or {}).items(), key=lambda item: (-float(item[1]), item[0]))
         if drops:
-            rows = [cells(reason, count(float(n))) for reason, n in drops]
+            rows = [cells(reason.replace("_", " "), count(float(n))) for reason, n in drops]
             blocks.append(Table(f"Pages dropped, by reason{whose}", [("Reason", "<"), ("Pages", ">")], rows))
         facts = [(name, record[name]) for name in ("tokens", "score_threshold") if record.get(name) is not None]
         facts += list(_flat(record.get("truth") or {}, "truth"))
@@ -153,7 +156,13 @@ def _flat(value: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
     flat: list[tuple[str, Any]] = []
     for key, item in value.items():
         name = f"{prefix}: {key.replace('_', ' ')}"
-        flat += _flat(item, name) if isinstance(item, Mapping) else [(name, item)]
+        if isinstance(item, Mapping):
+            flat += _flat(item, name)
+        elif isinstance(item, list) and item and all(isinstance(part, Mapping) for part in item):
+            for number, part in enumerate(item, 1):
+                flat += _flat(part, f"{name} {number}")
+        else:
+            flat.append((name, item))
     return flat
 
 

@@ -1,0 +1,81 @@
+"""The files and folders that a run would read: are they there? A plan can be made without them, a run cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from glob import glob
+from pathlib import Path
+
+from dsm_repro.config.compose import Sweep
+from dsm_repro.config.resolve import has_stage, resolve_model, resolve_source
+from dsm_repro.config.schema import Config
+
+Check = Callable[[Config], Iterator[str]]
+
+
+def _no_file(key: str, path: str) -> Iterator[str]:
+    if not path:
+        yield f"{key}: no file given. Set {key}=PATH."
+    elif not glob(str(Path(path).expanduser()), recursive=True):  # noqa: PTH207 - pathlib has no absolute patterns
+        yield f"{key}={path}: no such file (seen from {Path.cwd()}). Give a path or a glob that matches."
+
+
+def find_corpus_files(config: Config) -> Iterator[str]:
+    if config.corpus.reader != "miniature":
+        for path in config.corpus.paths:
+            yield from _no_file("corpus.paths", path)
+    for path in config.corpus.seed_paths:
+        yield from _no_file("corpus.seed_paths", path)
+
+
+def find_model(config: Config) -> Iterator[str]:
+    path = resolve_model(config).path
+    if path is None:
+        return
+    local = path.startswith((".", "/", "~")) or path.count("/") > 1
+    if local and not Path(path).expanduser().is_dir():
+        yield (
+            f"scale.models.{config.base.role}.path={path}: no such folder (seen from {Path.cwd()}). "
+            "Give a folder that holds config.json and weights, or a hub id ORGANISATION/MODEL."
+        )
+
+
+def find_sources(config: Config) -> Iterator[str]:
+    for name in config.mix.weights if config.pretrain.enabled else ():
+        source = resolve_source(config, name)
+        if source.kind == "jsonl":
+            yield from _no_file(f"scale.sources.{name}.name", source.name)
+
+
+def find_problems(config: Config) -> Iterator[str]:
+    if config.problems.source == "jsonl":
+        if has_stage(config, "sft") or has_stage(config, "rl"):
+            yield from _no_file("problems.train_path", config.problems.train_path)
+        yield from _no_file("problems.test_path", config.problems.test_path)
+
+
+def find_accelerate_config(config: Config) -> Iterator[str]:
+    if config.execution.accelerate_config is not None:
+        yield from _no_file("execution.accelerate_config", config.execution.accelerate_config)
+
+
+FILE_CHECKS: tuple[Check, ...] = (
+    find_corpus_files,
+    find_model,
+    find_sources,
+    find_problems,
+    find_accelerate_config,
+)
+#: ``until=corpus`` asks for no model and no problems
+CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files,)
+
+
+def missing_files(config: Config) -> list[str]:
+    """Files and folders that a run would read and that are not there; call for a config without faults."""
+    checks = CORPUS_FILES_ONLY if config.until == "corpus" else FILE_CHECKS
+    return [message for check in checks for message in check(config)]
+
+
+def missing_files_of(sweep: Sweep) -> list[str]:
+    """The missing files of all arms, each once."""
+    return list(dict.fromkeys(message for arm in sweep.first_of_each() for message in missing_files(arm.config)))
