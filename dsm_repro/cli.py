@@ -147,7 +147,8 @@ def _plan(options: argparse.Namespace) -> int:
     if not console.is_terminal:
         console.width = TABLE_WIDTH
     for part in render(plan, store.root):
-        console.print(part, highlight=False, markup=not isinstance(part, str))
+        text = isinstance(part, str)
+        console.print(part, highlight=False, markup=not text, soft_wrap=text)
     return 0
 
 

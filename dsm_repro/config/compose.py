@@ -6,6 +6,7 @@ multirun (``rl=grpo,ppo seed=0,1,2``). Hydra parses and composes; the result is 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,7 @@ class Sweep:
         return list(seen.values())
 
 
+@functools.cache
 def register_schema() -> None:
     """Make ``base_schema``, the typed base of ``conf/config.yaml``, known to Hydra."""
     ConfigStore.instance().store(name="base_schema", node=Config)

@@ -39,7 +39,7 @@ class TinyModelConfig:
     vocab_size: int = 512
     context_length: int = 256
     #: text kind -> share of the tokens the model is made from (kinds of ``miniature.text``)
-    text: dict[str, float] = field(default_factory=lambda: {"code": 1.0})
+    text: dict[str, float] = field(default_factory=dict)
     tokens: int = 400_000
     batch_tokens: int = 4_096
     learning_rate: float = 1e-3

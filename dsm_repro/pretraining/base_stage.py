@@ -22,7 +22,7 @@ from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.pretraining.schedule import multi_step
 from dsm_repro.training.models import is_local
 from dsm_repro.training.planning import training_estimate
-from dsm_repro.training.trainer import rows_of, steps_of
+from dsm_repro.training.trainer import steps_and_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -77,9 +77,11 @@ def inputs(config: Config) -> tuple[Path, ...]:
 
 def estimate(config: Config) -> Estimate:
     spec, tiny = _spec(config)
-    tokens = tiny.tokens if tiny is not None else 0
-    length = tiny.context_length if tiny is not None else 0
-    return training_estimate(spec, config.base.dtype, tokens, length)
+    if tiny is None:
+        return training_estimate(spec, config.base.dtype, 0, 0)
+    key = f"scale.models.{config.base.role}.tiny"
+    steps, rows = steps_and_rows(tiny.tokens, tiny.batch_tokens, tiny.context_length, key)
+    return training_estimate(spec, config.base.dtype, steps * rows * tiny.context_length, tiny.context_length)
 
 
 def run(ctx: StageContext) -> None:
@@ -112,11 +114,11 @@ def _make(ctx: StageContext, tiny: TinyModelConfig) -> None:
     prepare_torch(ctx, INITIALISATION_SEED)
     tokenizer = train_tokenizer(tiny.vocab_size)
     model = initial_model(tiny, tokenizer, key).to(resolve_device(ctx.config.execution))
-    steps = steps_of(tiny.tokens, tiny.batch_tokens, key)
+    steps, rows = steps_and_rows(tiny.tokens, tiny.batch_tokens, tiny.context_length, key)
     opt = Optimisation(
         section=key,
         steps=steps,
-        batch_size=rows_of(tiny.batch_tokens, tiny.context_length, key),
+        batch_size=rows,
         learning_rate=tiny.learning_rate,
         factor=multi_step(steps, round(WARMUP_SHARE * steps), (), ()),
         adam_beta1=ADAM_BETAS[0],

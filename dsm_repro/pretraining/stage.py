@@ -14,7 +14,7 @@ from dsm_repro.pretraining.mixture import check_weights
 from dsm_repro.pretraining.schedule import multi_step, warmup_note
 from dsm_repro.pretraining.sources import check_kind, files_of, texts
 from dsm_repro.training.planning import training_estimate
-from dsm_repro.training.trainer import rows_of, steps_of
+from dsm_repro.training.trainer import steps_and_rows
 
 WEIGHTS_KEY = "mix.weights"
 
@@ -63,11 +63,12 @@ def inputs(config: Config) -> tuple[Path, ...]:
 def estimate(config: Config) -> Estimate:
     c = config.pretrain
     _sources(config)
-    rows_of(c.batch_tokens, c.sequence_length, "pretrain")
-    steps = steps_of(c.tokens, c.batch_tokens, "pretrain")
+    steps, rows = steps_and_rows(c.tokens, c.batch_tokens, c.sequence_length, "pretrain")
     multi_step(steps, c.warmup_steps, c.decay_at, c.decay_to)
     notes = warmup_note(steps, c.warmup_steps)
-    return training_estimate(resolve_model(config), config.base.dtype, steps * c.batch_tokens, c.sequence_length, notes)
+    return training_estimate(
+        resolve_model(config), config.base.dtype, steps * rows * c.sequence_length, c.sequence_length, notes
+    )
 
 
 def run(ctx: StageContext) -> None:
@@ -82,11 +83,11 @@ def run(ctx: StageContext) -> None:
     model = load_model(start, "float32", resolve_device(config.execution))
     tokenizer = load_tokenizer(start)
     check_length(model, c.sequence_length, "pretrain.sequence_length")
-    steps = steps_of(c.tokens, c.batch_tokens, "pretrain")
+    steps, rows = steps_and_rows(c.tokens, c.batch_tokens, c.sequence_length, "pretrain")
     opt = Optimisation(
         section="pretrain",
         steps=steps,
-        batch_size=rows_of(c.batch_tokens, c.sequence_length, "pretrain"),
+        batch_size=rows,
         learning_rate=c.peak_learning_rate,
         factor=multi_step(steps, c.warmup_steps, c.decay_at, c.decay_to),
         adam_beta1=c.adam_beta1,

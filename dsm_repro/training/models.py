@@ -51,11 +51,19 @@ def load_model(path: str | Path, dtype: str, device: str, revision: str | None =
     _check_local(path)
     _no_progress_bars()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            str(path), revision=revision, dtype=getattr(torch, dtype), attn_implementation="sdpa"
+        model, loading = AutoModelForCausalLM.from_pretrained(
+            str(path),
+            revision=revision,
+            dtype=getattr(torch, dtype),
+            attn_implementation="sdpa",
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unreadable(path, revision, "model", error) from error
+    # the library fills these with random numbers and only warns
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise DataError(f"{path}: {len(missing)} weights are missing ({missing[0]}, ...). Copy the folder again.")
     check_fit(model, load_tokenizer(path, revision), str(path))
     model.eval()
     return model.to(torch.device(device))  # type: ignore[arg-type,no-any-return]

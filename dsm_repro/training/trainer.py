@@ -73,21 +73,23 @@ def prepare_torch(ctx: StageContext, seed: int) -> None:
     seed_everything(seed)
 
 
-def steps_of(tokens: int, batch_tokens: int, key: str) -> int:
-    """Optimiser steps for a budget of tokens. Raises ConfigError where there is not one full batch."""
-    if batch_tokens < 1 or tokens < batch_tokens:
-        raise ConfigError(f"{key}.tokens={tokens}: less than one batch ({key}.batch_tokens={batch_tokens}). Raise it.")
-    return tokens // batch_tokens
+def steps_and_rows(tokens: int, batch_tokens: int, length: int, key: str) -> tuple[int, int]:
+    """Optimiser steps, and rows of ``length`` tokens in a batch: as many whole ones as the budgets hold.
 
+    A batch of 10M tokens is 2,441 rows of 4,096.
 
-def rows_of(batch_tokens: int, length: int, key: str) -> int:
-    """Rows of ``length`` in a batch. Raises ConfigError where it is no whole number."""
-    if length < 2 or batch_tokens < length or batch_tokens % length:
+    Raises:
+        ConfigError: a batch without a row, or a budget without a batch.
+    """
+    if length < 2 or batch_tokens < length:
         raise ConfigError(
-            f"{key}.batch_tokens={batch_tokens}: not a multiple of the row length {length}. "
-            f"Set it to a multiple of {length} (and the length to 2 or more)."
+            f"{key}.batch_tokens={batch_tokens}: less than one row of {length} tokens (and a row needs 2 or more). "
+            f"Set it to {max(length, 2)} or more."
         )
-    return batch_tokens // length
+    rows = batch_tokens // length
+    if tokens < rows * length:
+        raise ConfigError(f"{key}.tokens={tokens}: less than one batch ({rows * length} tokens). Raise it.")
+    return tokens // (rows * length), rows
 
 
 def checkpoint_to_resume(ctx: StageContext) -> Path | None:
