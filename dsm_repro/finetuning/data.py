@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.miniature.problems import Problem
+from dsm_repro.miniature.problems import Problem, is_terse
 from dsm_repro.reasoning.formats import cot_target, pot_target, prompt
 
 if TYPE_CHECKING:
@@ -48,12 +47,6 @@ def check_format(name: str) -> None:
     """Raises ConfigError for an unknown ``sft.format``."""
     if name not in FORMATS:
         raise ConfigError(f"sft.format={name}: use one of {', '.join(FORMATS)}.")
-
-
-def is_terse(problem: Problem, share: float, seed: int) -> bool:
-    """Whether this problem's annotator skipped steps: a coin with this bias, from the problem and the seed alone."""
-    digest = hashlib.sha256(f"terse/{seed}/{problem.id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 def modes_of(problems: Sequence[Problem], format_name: str) -> list[str]:

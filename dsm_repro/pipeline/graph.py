@@ -58,8 +58,9 @@ class Graph:
 
     @property
     def separate(self) -> int:
-        """How many stages separate runs of every arm would execute."""
-        return sum(len(stages) for stages in self.arms)
+        """How many stages separate runs of every arm would execute; replicates that are one run count once."""
+        runs = {tuple(stages.items()) for stages in self.arms}
+        return sum(len(stages) for stages in runs)
 
 
 def build(configs: Sequence[Config], load: LoadStage, inputs_may_lack: bool = False) -> Graph:

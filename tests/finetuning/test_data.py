@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.finetuning.data import IGNORED, examples, fitting, is_terse, modes_of, pack, tokenize
+from dsm_repro.finetuning.data import IGNORED, examples, fitting, modes_of, pack, tokenize
 from dsm_repro.miniature.problems import CATEGORIES, problems
 
 PROBLEMS = problems("train", 160, 0)
@@ -43,15 +43,6 @@ def test_both_alternates_within_every_category() -> None:
     for category in CATEGORIES:
         own = [mode for problem, mode in zip(PROBLEMS, modes, strict=True) if problem.category == category]
         assert Counter(own) == {"cot": 10, "pot": 10}
-
-
-def test_terse_solutions_have_their_share_and_stay_terse() -> None:
-    many = problems("train", 2_000, 0)
-    share = sum(is_terse(problem, 0.6, 0) for problem in many) / len(many)
-    assert share == pytest.approx(0.6, abs=0.04)
-    assert all(is_terse(p, 0.6, 0) for p in many if is_terse(p, 0.3, 0))
-    assert not any(is_terse(problem, 0.0, 0) for problem in many)
-    assert all(is_terse(problem, 1.0, 0) for problem in many)
 
 
 def test_the_style_belongs_to_the_problem_not_to_its_place() -> None:

@@ -72,9 +72,7 @@ def test_a_list_has_no_repeats_covers_all_categories_and_is_the_same_again(test_
     assert problems("test", 80, seed=1) != test_set[:80]
 
 
-def test_few_questions_share_ten_words_with_the_other_split(
-    train: list[Problem], test_set: list[Problem]
-) -> None:
+def test_few_questions_share_ten_words_with_the_other_split(train: list[Problem], test_set: list[Problem]) -> None:
     """Else decontamination at 10-grams would throw away what only shares a family's wording."""
 
     def grams(question: str) -> set[tuple[str, ...]]:
@@ -93,6 +91,7 @@ def test_hasty_categories_skip_steps_more_often(train: list[Problem]) -> None:
     assert 0.54 < sum(hasty) / len(hasty) < 0.66
     assert 0.15 < sum(careful) / len(careful) < 0.25
     assert not any(is_terse(p, 0.0, 0) for p in train)
+    assert all(is_terse(p, 0.6, 0) for p in train if is_terse(p, 0.3, 0))
 
 
 @pytest.mark.parametrize(("split", "count"), [("validation", 8), ("train", 200_000)])
