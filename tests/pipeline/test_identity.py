@@ -82,7 +82,7 @@ def test_equal_spellings_have_one_text() -> None:
 @pytest.mark.parametrize(
     "value",
     [math.nan, math.inf, -math.inf, {1, 2}, Path("x"), b"x", object(), 1j, int, lambda: 0, {1: "a"}, "\ud800"],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_a_value_without_canonical_form_is_refused_with_its_path(value: Any) -> None:
     with pytest.raises(ConfigError, match=r"config\.list\[1\]\.x") as caught:
