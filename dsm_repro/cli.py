@@ -33,10 +33,10 @@ What to type next:
 
 OVERRIDES = "overrides of the configuration, as Hydra takes them: sweep=NAME, GROUP=LEVEL, KEY=VALUE"
 
-#: Hydra's own files go into the store, and its loggers are silent
+#: Hydra's own files go into the store, and its loggers are left alone: an alarm of a stage must reach its log
 HYDRA_OVERRIDES = (
-    "hydra/hydra_logging=disabled",
-    "hydra/job_logging=disabled",
+    "hydra/hydra_logging=none",
+    "hydra/job_logging=none",
     "hydra.output_subdir=null",
     "hydra.run.dir=${paths.store}/.hydra",
     "hydra.sweep.dir=${paths.store}/.hydra",

@@ -29,7 +29,8 @@ from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import differing, under
 from dsm_repro.config.messages import explain_hydra_error
 from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
-from dsm_repro.config.schema import Config, ReplicatesConfig, SweepConfig
+from dsm_repro.config.schema import Config
+from dsm_repro.config.sweep_schema import ReplicatesConfig, SweepConfig
 
 #: every stage in the order in which an arm may pass through it
 STAGE_ORDER = ("corpus", "base", "pretrain", "sft", "reward_model", "rl", "evaluate")

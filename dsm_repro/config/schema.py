@@ -14,6 +14,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from dsm_repro.config.sweep_schema import SweepConfig
+
 
 @dataclass
 class SeedsConfig:
@@ -333,47 +335,6 @@ class ScaleConfig:
     models: dict[str, ModelSpec] = field(default_factory=dict)
     #: name used in mix.weights -> data set
     sources: dict[str, SourceSpec] = field(default_factory=dict)
-
-
-@dataclass
-class ReplicatesConfig:
-    #: first stage that the replicate seed reaches; its ancestors are shared
-    from_stage: str = "rl"
-    seeds: list[int] = field(default_factory=lambda: [0])
-
-
-@dataclass
-class ComparisonConfig:
-    """One paired comparison of a claim: arm ``a`` against arm ``b`` under one evaluation mode."""
-
-    a: str = MISSING
-    b: str = MISSING
-    mode: str = "cot"
-    #: a_greater | b_greater | none (no expectation)
-    expect: str = "a_greater"
-
-
-@dataclass
-class SweepConfig:
-    """A claim and the arms that test it (``sweeps/*.yaml``)."""
-
-    name: str = MISSING
-    title: str = ""
-    statement: str = ""
-    #: config paths under which arms may differ
-    factor: str = MISSING
-    #: further paths that follow from the factor
-    consequences: list[str] = field(default_factory=list)
-    #: arm name -> overrides
-    arms: dict[str, list[str]] = field(default_factory=dict)
-    replicates: ReplicatesConfig = field(default_factory=ReplicatesConfig)
-    #: what is held equal between arms: flops | tokens | steps, with a sentence for the reader
-    equal: str = ""
-    comparisons: list[ComparisonConfig] = field(default_factory=list)
-    #: ids of ledger entries that the report prints beside ours
-    reference: list[str] = field(default_factory=list)
-    #: what a reader must know before believing the result
-    caveats: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -54,6 +54,8 @@ class DsmSweeper(Sweeper):
         outcome = execute(sweep, dict(self.registry) or stages.registry(), self._launch)
         for arm, seed, stage, message in outcome.failures:
             print(f"failed: {arm}, seed {seed}, stage {stage}: {message}", file=sys.stderr)
+        if not outcome.executed and not outcome.failures:
+            print(f"{outcome.name}: 0 stages to do, all are in the store")
         until = sweep.arms[0].config.until
         if until is None and self.report:
             from dsm_repro.reporting.render import render_sweep

@@ -138,7 +138,7 @@ def read_only(store: Store) -> Iterator[Store]:
     folders = [store.root, *(p for p in store.root.rglob("*") if p.is_dir())]
     for path in folders:
         path.chmod(0o555)
-    for parent in store.root.parents[:3]:
+    for parent in store.root.parents[:4]:
         parent.chmod(parent.stat().st_mode | 0o055)
     if os.geteuid() == 0:
         os.seteuid(65534)
