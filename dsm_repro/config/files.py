@@ -54,17 +54,11 @@ def find_problems(config: Config) -> Iterator[str]:
         yield from _no_file("problems.test_path", config.problems.test_path)
 
 
-def find_accelerate_config(config: Config) -> Iterator[str]:
-    if config.execution.accelerate_config is not None:
-        yield from _no_file("execution.accelerate_config", config.execution.accelerate_config)
-
-
 FILE_CHECKS: tuple[Check, ...] = (
     find_corpus_files,
     find_model,
     find_sources,
     find_problems,
-    find_accelerate_config,
 )
 #: ``until=corpus`` asks for no model and no problems
 CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files,)

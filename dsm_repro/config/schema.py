@@ -316,10 +316,6 @@ class ExecutionConfig:
     #: completions or rows in one forward pass
     micro_batch: int = 256
     checkpoint_seconds: float = 60.0
-    #: where rollouts and evaluation generate: transformers | vllm
-    generation: str = "transformers"
-    #: accelerate config file for multi-process training; None = one process
-    accelerate_config: str | None = None
 
 
 @dataclass

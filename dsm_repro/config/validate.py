@@ -279,7 +279,6 @@ def check_execution(config: Config) -> Iterator[str]:
         yield from _at_least("execution.workers", part.workers, 1)
     yield from _at_least("execution.micro_batch", part.micro_batch, 1)
     yield from _positive("execution.checkpoint_seconds", part.checkpoint_seconds)
-    yield from _one_of("execution.generation", part.generation, ("transformers", "vllm"))
 
 
 CHECKS: tuple[Check, ...] = (

@@ -120,8 +120,8 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     args = grpo_config(rl, estimator.loss_kl_coefficient, config.base.dtype, device, config.seeds.rl, ctx.scratch)
     if args.world_size > 1:
         raise ConfigError(
-            f"execution.accelerate_config={config.execution.accelerate_config}: rl runs in one process, "
-            f"not {args.world_size}. Unset it for this stage."
+            f"started with {args.world_size} processes: rl runs in one. Start it with `dsm run`, without a launcher "
+            "of several processes."
         )
     critic = Critic(load_model(start, "float32", device).base_model) if estimator.needs_critic else None
     outside_loss = rl.kl_coefficient != 0.0 and estimator.loss_kl_coefficient == 0.0

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.resolve import model_parent, resolve_model
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
@@ -90,13 +89,7 @@ def run(ctx: StageContext) -> None:
     """Train ``parents``' model and leave ``model/``, ``metrics.jsonl`` and the record."""
     from dsm_repro.rl.run import train
 
-    config = ctx.config
-    if config.execution.generation != "transformers":
-        raise ConfigError(
-            f"execution.generation={config.execution.generation}: rl draws its rollouts in the training process. "
-            "Set execution.generation=transformers."
-        )
-    ctx.record(train(ctx, ctx.parents[parents(config)[0]] / "model"))
+    ctx.record(train(ctx, ctx.parents[parents(ctx.config)[0]] / "model"))
 
 
 STAGE = Stage(name="rl", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)

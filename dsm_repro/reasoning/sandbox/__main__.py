@@ -12,6 +12,6 @@ if __name__ == "__main__":
         print(f"sandbox {name}: {reason or 'works'}")
     if not working:
         print(
-            "Programs that a model writes cannot be isolated here: evaluation=pot and evaluation=both will stop with an "
-            "error. Install the package bubblewrap, or allow user namespaces."
+            "Programs that a model writes cannot be isolated here: evaluation=pot and evaluation=both stop with "
+            "an error. Install the package bubblewrap, or allow user namespaces."
         )
