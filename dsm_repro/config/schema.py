@@ -191,7 +191,7 @@ class ProblemsConfig:
     test_path: str = ""
     seed: int = 0
     #: miniature: share of SFT solutions that skip their steps (people differ in care)
-    terse_share: float = 0.5
+    terse_share: float = 0.6
 
 
 @dataclass

@@ -57,7 +57,7 @@ def chain_sum(rng: random.Random, level: int) -> Draft:
     """Prealgebra: a sum and a difference of numbers with one or two digits (reasoning-gym ``chain_sum``)."""
     from reasoning_gym.arithmetic.chain_sum import ChainSumConfig, ChainSumDataset
 
-    digits = 1 if level < 3 else 2
+    digits = 1 if level < 4 else 2
     config = ChainSumConfig(
         min_terms=3, max_terms=3, min_digits=digits, max_digits=2, size=1, seed=rng.randrange(2**31)
     )
@@ -72,7 +72,7 @@ def chain_sum(rng: random.Random, level: int) -> Draft:
 
 def linear_equation(rng: random.Random, level: int) -> Draft:
     """Algebra: a*x + b = c with a whole solution."""
-    a, x, b = rng.randint(2, 9), rng.randint(2, 4 + level), rng.randint(1, 4 * level)
+    a, x, b = rng.randint(2, 9), rng.randint(2, 4 + level), rng.randint(1, 3 * level)
     c, letter = a * x + b, rng.choice(UNKNOWNS)
     question = f"Solve {a}*{letter} + {b} = {c} for {letter}."
     return Draft(question, x, (f"{c}-{b}={c - b}", f"{c - b}/{a}={x}"), f"({c}-{b})//{a}")
@@ -111,7 +111,7 @@ def plane_figure(rng: random.Random, level: int) -> Draft:
     """Geometry: perimeter of a rectangle or area of a triangle."""
     unit = rng.choice(UNITS)
     if rng.random() < 0.8:
-        a, b = rng.randint(3, 8 * level), rng.randint(3, 8 * level)
+        a, b = rng.randint(3, 6 * level), rng.randint(3, 6 * level)
         question = f"Find the perimeter of a {a} by {b} {unit} rectangle."
         return Draft(question, 2 * (a + b), (f"{a}+{b}={a + b}", f"{a + b}*2={2 * (a + b)}"), f"2*({a}+{b})")
     base, height = rng.randint(2, 9), 2 * rng.randint(1, 4 + level)
@@ -123,7 +123,7 @@ def plane_figure(rng: random.Random, level: int) -> Draft:
 
 def quadratic_value(rng: random.Random, level: int) -> Draft:
     """Intermediate algebra: the value of a quadratic polynomial."""
-    x, b, c = rng.randint(2, 4 + level), rng.randint(2, 9), rng.randint(1, 10 * level)
+    x, b, c = rng.randint(2, 4 + level), rng.randint(2, 9), rng.randint(1, 9 * level)
     square, product = x * x, b * x
     return Draft(
         f"x^2 + {b}x + {c} at {x}?",
@@ -152,12 +152,12 @@ def word_problem(rng: random.Random, level: int) -> Draft:
     boxes, each = rng.randint(2, 4 + level), rng.randint(2, 9)
     product = boxes * each
     if rng.random() < 0.5:
-        start = rng.randint(2, 10 * level)
+        start = rng.randint(2, 8 * level)
         question = f"{name} has {start} {things} and buys {boxes} boxes of {each}. Total?"
         total = start + product
         steps = (f"{boxes}*{each}={product}", f"{start}+{product}={total}")
         return Draft(question, total, steps, f"{start}+{boxes}*{each}")
-    left = rng.randint(1, 10 * level)
+    left = rng.randint(1, 6 * level)
     start = product + left
     question = f"{name} has {start} {things} and gives {boxes} friends {each} each. Left?"
     return Draft(question, left, (f"{boxes}*{each}={product}", f"{start}-{product}={left}"), f"{start}-{boxes}*{each}")
