@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: one initialisation for all roles
 INITIALISATION_SEED = 1
-WARMUP_SHARE = 0.02
+WARMUP_SHARE = 0.1
 #: a tiny model may read its text this often
 MAX_EPOCHS = 8.0
 ADAM_BETAS = (0.9, 0.95)
