@@ -1,0 +1,69 @@
+"""Problems from files: our own fields, GSM8K's own format, and lines that are neither."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.config.schema import ProblemsConfig
+from dsm_repro.reasoning.problemset import load_problems, problem_files
+
+GSM8K = {
+    "question": "Natalia sold clips to 48 friends in April and half as many in May. How many in all?",
+    "answer": "She sold 48/2 = <<48/2=24>>24 clips in May.\nThat is 48+24 = <<48+24=72>>72 in all.\n#### 72",
+}
+
+
+def write(path: Path, *rows: object) -> ProblemsConfig:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return ProblemsConfig(source="jsonl", train_path=str(path), test_path=str(path))
+
+
+def test_gsm8k_solutions_lose_their_annotations_and_box_their_result(tmp_path: Path) -> None:
+    (problem,) = load_problems(write(tmp_path / "a.jsonl", GSM8K), "train", None, 0)
+    assert problem.answer == "72"
+    assert "<<" not in problem.cot and "####" not in problem.cot
+    assert problem.cot.endswith("\\boxed{72}$.")
+    assert problem.cot_terse == problem.cot
+
+
+def test_own_fields_are_kept_and_count_limits(tmp_path: Path) -> None:
+    row = {"id": 7, "question": "1+1?", "answer": 2, "category": "Algebra", "level": 3, "program": "print(2)"}
+    config = write(tmp_path / "a.jsonl", row, "", GSM8K)
+    first, second = load_problems(config, "test", None, 0)
+    assert (first.id, first.answer, first.category, first.level, first.program) == ("7", "2", "Algebra", 3, "print(2)")
+    assert second.answer == "72"
+    assert len(load_problems(config, "test", 1, 0)) == 1
+    assert problem_files(config, "test") == (tmp_path / "a.jsonl",)
+
+
+@pytest.mark.parametrize("line", ['{"question": "no answer"}', "[1, 2]", "{broken", '"text"'])
+def test_a_bad_line_is_named_with_file_and_number(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DataError, match=r"a\.jsonl, line 2"):
+        load_problems(write(tmp_path / "a.jsonl", GSM8K, line), "train", None, 0)
+
+
+def test_a_missing_or_empty_file_and_an_unknown_source(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"problems\.train_path"):
+        load_problems(ProblemsConfig(source="jsonl", train_path=str(tmp_path / "no")), "train", None, 0)
+    with pytest.raises(DataError, match="empty"):
+        load_problems(write(tmp_path / "a.jsonl"), "test", None, 0)
+    with pytest.raises(ConfigError, match=r"problems\.source=hub"):
+        load_problems(ProblemsConfig(source="hub"), "train", 1, 0)
+    with pytest.raises(ConfigError, match=r"evaluation\.problems=null"):
+        load_problems(ProblemsConfig(), "test", None, 0)
+
+
+@pytest.mark.skipif("DSM_DATA" not in os.environ, reason="DSM_DATA names no folder with GSM8K")
+@pytest.mark.parametrize(("split", "count"), [("train", 7_473), ("test", 1_319)])
+def test_all_of_gsm8k_is_read(split: str, count: int) -> None:
+    folder = Path(os.environ["DSM_DATA"]) / "gsm8k"
+    config = ProblemsConfig("jsonl", str(folder / "train.jsonl"), str(folder / "test.jsonl"))
+    problems = load_problems(config, split, None, 0)
+    assert len(problems) == count
+    assert len({problem.id for problem in problems}) == count
+    assert all(float(problem.answer.replace(",", "")) is not None and "<<" not in problem.cot for problem in problems)
