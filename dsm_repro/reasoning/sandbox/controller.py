@@ -61,9 +61,9 @@ class Sandbox:
     """Runs model-written Python programs, each from a warm interpreter, in namespaces of its own.
 
     A program sees a read-only file system with the system's libraries and this Python, an empty 32 MB
-    ``/tmp`` as its working directory, no network, no environment, no /proc and no process but its own.
-    It has no capabilities, and limits on time, memory, processes, files and output. When it ends, or is
-    ended, the kernel removes its processes and files.
+    ``/tmp`` (``/var/tmp`` where the interpreter lies below ``/tmp``) as its working directory, no network,
+    no environment, no /proc and no process but its own. It has no capabilities, and limits on time, memory,
+    processes, files and output. When it ends, or is ended, the kernel removes its processes and files.
 
     What this does not protect against: flaws of the kernel (no system call is filtered); reading what
     lies under /usr and in this Python's own folder; side channels; several processes of one program

@@ -12,8 +12,8 @@ from dsm_repro.reasoning import linux
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 FILES = ("/etc/ld.so.cache",)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-#: empty in the sandbox; a program's own tmpfs is mounted over the first
-EMPTY = ("/tmp", "/home", "/root", "/var", "/run")
+#: empty in the sandbox; a program's own tmpfs is mounted over one of the first two
+EMPTY = ("/tmp", "/var/tmp", "/home", "/root", "/run")
 
 
 def interpreter_directories() -> list[str]:
@@ -25,6 +25,12 @@ def interpreter_directories() -> list[str]:
         if path != "/" and not any(path == seen or path.startswith(seen + "/") for seen in ("/usr", *chosen)):
             chosen.append(path)
     return chosen
+
+
+def scratch_directory() -> str:
+    """Where a program's own tmpfs goes: ``/tmp``, or ``/var/tmp`` where the interpreter itself lies below ``/tmp``."""
+    below = any(path == EMPTY[0] or path.startswith(EMPTY[0] + "/") for path in interpreter_directories())
+    return EMPTY[1] if below else EMPTY[0]
 
 
 def build_root() -> None:

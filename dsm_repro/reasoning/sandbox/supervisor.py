@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from dsm_repro.reasoning import linux
 from dsm_repro.reasoning.sandbox import limits
 from dsm_repro.reasoning.sandbox.program import EXIT_MEMORY, run_program, set_limits
+from dsm_repro.reasoning.sandbox.root import scratch_directory
 
 NAMESPACES = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWIPC
 #: who the program is inside and (where we are root) outside
@@ -94,8 +95,9 @@ def _enter_namespaces(proc: int, hidden: tuple[str, ...]) -> None:
     for place in hidden:
         linux.mount("tmpfs", place, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_RDONLY, "size=4k")
     options = f"mode=700,size={limits.TMPFS_BYTES},nr_inodes={limits.TMPFS_FILES},uid={NOBODY},gid={NOBODY}"
-    linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
-    os.chdir("/tmp")
+    scratch = scratch_directory()
+    linux.mount("tmpfs", scratch, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
+    os.chdir(scratch)
 
 
 def _become_pid1(source: str, limit: Limits, go: int, out: int, err: int, proc: int | None) -> NoReturn:
