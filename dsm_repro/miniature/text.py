@@ -14,6 +14,7 @@ stage that uses this text puts it into its identity.
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import sys
@@ -79,6 +80,7 @@ def documents(kind: str, seed: int) -> Iterator[tuple[str, str]]:
             yield f"{name}#{part}" if part else name, text
 
 
+@functools.cache
 def fingerprint(kind: str) -> str:
     """Name the versions that the text of a kind comes from: ``"python/3.11.7 numpy/2.4.6 ..."``.
 
