@@ -12,7 +12,8 @@ from typing import Any
 from dsm_repro.config.schema import Config
 from dsm_repro.evaluation.model import Decoding, Generation, TransformersLM
 from dsm_repro.evaluation.scoring import SCORER, Scorer
-from dsm_repro.evaluation.taskdata import CONFIG, problems_digest, test_problems
+from dsm_repro.evaluation.taskdata import SUBJECT, problems_digest, test_problems
+from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
@@ -55,7 +56,7 @@ def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []
         for task in config.evaluation.tasks:
             for mode in modes:
-                rows += _run_task(config, task, mode, lm, scorer)
+                rows += _run_task(config, problems, task, mode, lm, scorer)
                 done[0] += len(problems)
         protocol = {mode: _protocol(config, mode, grader, sandbox, len(problems)) for mode in modes}
     digest = problems_digest(problems)
@@ -66,7 +67,9 @@ def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
     return {"results": {mode: _summary([r for r in rows if r["mode"] == mode]) for mode in modes}, "protocol": protocol}
 
 
-def _run_task(config: Config, task: str, mode: str, lm: TransformersLM, scorer: Scorer) -> list[dict[str, Any]]:
+def _run_task(
+    config: Config, problems: list[Problem], task: str, mode: str, lm: TransformersLM, scorer: Scorer
+) -> list[dict[str, Any]]:
     """One lm-eval run; its samples in the order of the documents."""
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
@@ -74,7 +77,7 @@ def _run_task(config: Config, task: str, mode: str, lm: TransformersLM, scorer: 
     name = f"dsm_{task}_{mode}"
     # lm-eval warns at every task that a custom data set can be given arguments, and that seeds are set
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    tokens = CONFIG.set(config), SCORER.set(scorer)
+    tokens = SUBJECT.set((config, problems)), SCORER.set(scorer)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -91,7 +94,7 @@ def _run_task(config: Config, task: str, mode: str, lm: TransformersLM, scorer: 
                 fewshot_random_seed=config.evaluation.problems_seed,
             )
     finally:
-        CONFIG.reset(tokens[0])
+        SUBJECT.reset(tokens[0])
         SCORER.reset(tokens[1])
     samples = sorted(results["samples"][name], key=lambda sample: sample["doc_id"])
     return [_row(task, mode, sample, scorer, lm.generations[(name, sample["doc_id"], 0)]) for sample in samples]

@@ -17,8 +17,8 @@ from dsm_repro.reasoning.problemset import load_problems
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-#: lm-eval calls ``load_dataset`` with the YAML's arguments only, so the arm's config comes this way
-CONFIG: ContextVar[Config] = ContextVar("evaluation_config")
+#: lm-eval calls ``load_dataset`` with the YAML's arguments only: the arm's config and its test problems come this way
+SUBJECT: ContextVar[tuple[Config, list[Problem]]] = ContextVar("evaluation_subject")
 #: exemplars are drawn by lm-eval's sampler from this many training problems
 FEWSHOT_POOL = 64
 
@@ -47,16 +47,21 @@ def load_dataset(mode: str, **_: Any) -> DatasetDict:
     """
     from datasets import Dataset, DatasetDict
 
-    config = CONFIG.get()
-    test = test_problems(config)
+    config, test = SUBJECT.get()
+    # lm-eval asks for the few-shot split of every task, also where it takes nothing from it
+    splits = {"test": test, "train": _exemplars(config, mode) if config.evaluation.shots else []}
+    return DatasetDict(
+        {name: Dataset.from_list([_document(p, mode, config.prompts) for p in rows]) for name, rows in splits.items()}
+    )
+
+
+def _exemplars(config: Config, mode: str) -> list[Problem]:
+    """Training problems with a solution in this mode. Raises ConfigError where there are too few."""
     train = load_problems(config.problems, "train", FEWSHOT_POOL, config.problems.seed)
     solved = [problem for problem in train if (problem.cot if mode == "cot" else problem.program)]
-    if config.evaluation.shots and len(solved) < config.evaluation.shots:
+    if len(solved) < config.evaluation.shots:
         raise ConfigError(
             f"evaluation.shots={config.evaluation.shots}: only {len(solved)} training problems have a {mode} solution. "
             f"Lower evaluation.shots, or give problems.train_path a file with `{mode if mode == 'cot' else 'program'}`."
         )
-    splits = {"test": test, "train": solved}
-    return DatasetDict(
-        {name: Dataset.from_list([_document(p, mode, config.prompts) for p in rows]) for name, rows in splits.items()}
-    )
+    return solved

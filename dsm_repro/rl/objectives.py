@@ -192,7 +192,8 @@ def grpo_loss(
     With every group of the same size, the mean over all B outputs is the mean over questions of the group means.
 
     Args:
-        logps, old_logps, ref_logps, advantages, mask: (B, T); ``ref_logps`` may be None when ``beta`` is 0.
+        logps, old_logps, ref_logps, advantages, mask: (B, T); ``ref_logps`` may be None when ``beta`` is 0,
+            and then this is Eq. 1, PPO's loss: its KL stands in the reward (Eq. 2).
 
     Returns:
         a scalar.
@@ -203,11 +204,6 @@ def grpo_loss(
             raise ValueError(f"beta={beta} needs the reference log-probabilities")
         objective = objective - beta * k3(logps, ref_logps)
     return -per_output_mean(objective, mask).mean()
-
-
-def ppo_loss(logps: Tensor, old_logps: Tensor, advantages: Tensor, mask: Tensor, epsilon: float) -> Tensor:
-    """Minus Eq. 1: the clipped surrogate, mean over each output, then over outputs. KL is in the reward (Eq. 2)."""
-    return -per_output_mean(clipped_surrogate(logps, old_logps, advantages, epsilon), mask).mean()
 
 
 def value_loss(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:

@@ -97,15 +97,6 @@ def test_grpo_loss_by_hand() -> None:
     assert loss.item() == pytest.approx(-(first + -1) / 2)
 
 
-def test_ppo_loss_is_grpo_loss_without_kl() -> None:
-    generator = torch.Generator().manual_seed(2)
-    logps, old, advantages = torch.randn(3, 4, 5, dtype=D, generator=generator)
-    mask = (torch.arange(5)[None] < torch.tensor([[5], [2], [1], [4]])).to(D)
-    assert torch.equal(
-        o.ppo_loss(logps, old, advantages, mask, 0.2), o.grpo_loss(logps, old, None, advantages, mask, 0.2, 0.0)
-    )
-
-
 def test_autograd_of_grpo_loss_is_the_gradient_coefficient_of_eq_21() -> None:
     generator = torch.Generator().manual_seed(3)
     logps = -torch.rand(4, 6, dtype=D, generator=generator)
