@@ -44,6 +44,15 @@ def describe(progress: Mapping[str, Any]) -> str:
     return f"{text} · {amount(rate)}/s · {duration((total - done) / rate)} left" if rate > 0 else text
 
 
+def in_order(arms: Sequence[Mapping[str, str]]) -> list[str]:
+    """The stages of all arms, each where the longest way to it puts it: an arm may leave some out."""
+    places: dict[str, int] = {}
+    for arm in arms:
+        for place, stage in enumerate(arm):
+            places[stage] = max(place, places.get(stage, 0))
+    return sorted(places, key=lambda stage: places[stage])
+
+
 def _duplicate_stderr() -> TextIO:
     sys.stderr.flush()
     try:
@@ -141,10 +150,10 @@ class LiveView:
     def _grid(self) -> Table:
         from rich.table import Table
 
-        stages = list(dict.fromkeys(stage for arm in self._index.graph.arms for stage in arm))
         took = duration(time.monotonic() - self._began)
         expected = duration(self._index.plan.seconds)
-        table = Table(title=f"{self._index.sweep.name} · {took} of about {expected}", title_justify="left")
+        table = Table(title=f"{self._index.sweep.name} · {took} (planned: about {expected})", title_justify="left")
+        stages = in_order(self._index.graph.arms)
         for column in ("arm", "seed", *stages):
             table.add_column(column)
         shown: set[str] = set()
@@ -157,7 +166,9 @@ class LiveView:
             return ""
         id = f"{stage}/{keys[stage]}"
         state = self._index.states[id]
-        if state == RUNNING and id in self._progress and id not in shown:
+        if state == RUNNING and id in shown:
+            return "[dim]shared[/]"
+        if state == RUNNING and id in self._progress:
             shown.add(id)
             return f"[yellow]{describe(self._progress[id])}[/]"
         return SYMBOLS[state]
