@@ -1,4 +1,4 @@
-"""The command line: ``dsm run | plan | report | explain``. Thin: Hydra parses the overrides.
+"""The command line: ``dsm run | plan | report | explain | review``. Thin: Hydra parses the overrides.
 
 Nothing but the standard library is imported until a command needs it, so that ``dsm --help`` answers at once.
 """
@@ -27,11 +27,15 @@ What to type next:
   dsm run -m rl=grpo,ppo seed=0,1,2           your own arms: the cross product of the values
   dsm run until=corpus corpus=warc 'corpus.paths=[crawl/*.warc.gz]'
                                               only curate a corpus, from your own crawl
+  dsm review --html review.html               look at URL paths that wait for a decision (corpus.review=file)
   dsm report                                  render the reports again from what is in the store
   dsm explain KEY_A KEY_B                     why two artifacts are not the same
 """
 
 OVERRIDES = "overrides of the configuration, as Hydra takes them: sweep=NAME, GROUP=LEVEL, KEY=VALUE"
+
+#: columns of the table of `dsm review` where the output is no terminal
+REVIEW_WIDTH = 140
 
 #: Hydra's own files go into the store, and its loggers are left alone: an alarm of a stage must reach its log
 HYDRA_OVERRIDES = (
@@ -64,6 +68,19 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("key_a", metavar="KEY_A", help="a key, a prefix of one, or STAGE/KEY")
     explain.add_argument("key_b", metavar="KEY_B")
     explain.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="paths.store=…")
+
+    review = commands.add_parser("review", help="list the URL paths that wait for a decision, and decide on them")
+    review.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="corpus.review_file=…")
+    review.add_argument("--html", metavar="FILE", help="also write a page with samples of every path")
+    for word in ("accept", "reject"):
+        review.add_argument(
+            f"--{word}",
+            action="append",
+            default=[],
+            metavar="DOMAIN/PATH",
+            help=f"{word} a path (* stands for any characters, in what waits); may be given several times",
+        )
+    review.add_argument("--by", default="", metavar="NAME", help="who decides")
     return parser
 
 
@@ -74,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     try:
-        return {"run": _run, "plan": _plan, "report": _report, "explain": _explain}[options.command](options)
+        commands = {"run": _run, "plan": _plan, "report": _report, "explain": _explain, "review": _review}
+        return commands[options.command](options)
     except DsmError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
@@ -186,6 +204,34 @@ def _explain(options: argparse.Namespace) -> int:
         return 0
     lines = list(_differences(store, a, b, a[0]))
     print("\n".join(lines) if lines else f"{'/'.join(a)} and {'/'.join(b)} do not differ.")
+    return 0
+
+
+def _review(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from dsm_repro.config.compose import compose
+    from dsm_repro.corpus.review import review_path
+    from dsm_repro.corpus.review_page import existing, html, set_decisions, table
+
+    path = review_path(compose(options.overrides))
+    entries = existing(path, options.overrides)
+    if options.accept or options.reject:
+        decided = set_decisions(path, options.accept, options.reject, options.by)
+        print(f"{len(decided)} decided by {options.by} in {path}")
+        entries = existing(path, options.overrides)
+    if options.html:
+        try:
+            Path(options.html).write_text(html(entries, path), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--html={options.html}: cannot be written ({error.strerror}). Give a file.") from error
+        print(f"samples: {Path(options.html).absolute()}")
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = REVIEW_WIDTH
+    console.print(table(entries, path), highlight=False)
     return 0
 
 

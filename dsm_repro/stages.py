@@ -9,6 +9,7 @@ from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline.stage import Stage
 
 _STAGES = {
+    "crawl": "dsm_repro.corpus.crawl_stage:STAGE",
     "corpus": "dsm_repro.corpus.stage:STAGE",
     "base": "dsm_repro.pretraining.base_stage:STAGE",
     "pretrain": "dsm_repro.pretraining.stage:STAGE",

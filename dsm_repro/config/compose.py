@@ -33,7 +33,9 @@ from dsm_repro.config.schema import Config
 from dsm_repro.config.sweep_schema import ReplicatesConfig, SweepConfig
 
 #: every stage in the order in which an arm may pass through it
-STAGE_ORDER = ("corpus", "base", "pretrain", "sft", "reward_model", "rl", "evaluate")
+STAGE_ORDER = ("crawl", "corpus", "base", "pretrain", "sft", "reward_model", "rl", "evaluate")
+#: those that draw at random: replicates start at one of them
+SEEDED_STAGES = tuple(stage for stage in STAGE_ORDER if stage != "crawl")
 
 #: how Hydra knows ``sweep=NAME``
 SWEEP_OVERRIDE = "+sweeps="
@@ -194,14 +196,14 @@ def _from_file(name: str, user: list[Override]) -> Sweep:
 
 
 def _replicated_stages(replicates: ReplicatesConfig, name: str) -> tuple[str, ...]:
-    if replicates.from_stage not in STAGE_ORDER:
+    if replicates.from_stage not in SEEDED_STAGES:
         raise ConfigError(
             f"sweep.replicates.from_stage={replicates.from_stage} (sweep={name}): no such stage. "
-            f"Use one of {', '.join(STAGE_ORDER)}."
+            f"Use one of {', '.join(SEEDED_STAGES)}."
         )
     if not replicates.seeds or len(set(replicates.seeds)) < len(replicates.seeds):
         raise ConfigError(f"sweep.replicates.seeds={list(replicates.seeds)}: give at least one seed, each only once.")
-    return STAGE_ORDER[STAGE_ORDER.index(replicates.from_stage) :]
+    return SEEDED_STAGES[SEEDED_STAGES.index(replicates.from_stage) :]
 
 
 def _without_overridden(arm: str, own: list[Override], user: list[Override], claim: SweepConfig) -> list[str]:
@@ -236,7 +238,7 @@ def _from_product(user: list[Override]) -> Sweep:
     claim.arms = {arm.name: [o for o in arm.overrides if o.split("=")[0].replace("/", ".") in named] for arm in arms}
     claim.consequences = _consequences(arms, named)
     claim.replicates = ReplicatesConfig(
-        from_stage=seed_key.removeprefix("seeds.") if seed_key and "." in seed_key else STAGE_ORDER[0],
+        from_stage=seed_key.removeprefix("seeds.") if seed_key and "." in seed_key else SEEDED_STAGES[0],
         seeds=list(dict.fromkeys(arm.seed for arm in arms)),
     )
     return Sweep(name, claim, tuple(arms), declared=False)

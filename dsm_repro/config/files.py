@@ -7,7 +7,7 @@ from glob import glob
 from pathlib import Path
 
 from dsm_repro.config.compose import Sweep
-from dsm_repro.config.resolve import has_stage, resolve_model, resolve_source
+from dsm_repro.config.resolve import CURATION, has_stage, resolve_model, resolve_source
 from dsm_repro.config.schema import Config
 
 Check = Callable[[Config], Iterator[str]]
@@ -48,25 +48,31 @@ def find_sources(config: Config) -> Iterator[str]:
 
 
 def find_problems(config: Config) -> Iterator[str]:
+    if config.problems.source == "jsonl" and (has_stage(config, "sft") or has_stage(config, "rl")):
+        yield from _no_file("problems.train_path", config.problems.train_path)
+
+
+def find_benchmarks(config: Config) -> Iterator[str]:
+    for path in config.corpus.decontamination.benchmarks:
+        yield from _no_file("corpus.decontamination.benchmarks", path)
     if config.problems.source == "jsonl":
-        if has_stage(config, "sft") or has_stage(config, "rl"):
-            yield from _no_file("problems.train_path", config.problems.train_path)
         yield from _no_file("problems.test_path", config.problems.test_path)
 
 
 FILE_CHECKS: tuple[Check, ...] = (
     find_corpus_files,
+    find_benchmarks,
     find_model,
     find_sources,
     find_problems,
 )
-#: ``until=corpus`` asks for no model and no problems
-CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files,)
+#: curation alone (``until=crawl``, ``until=corpus``) asks for no model and no problems
+CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files, find_benchmarks)
 
 
 def missing_files(config: Config) -> list[str]:
     """Files and folders that a run would read and that are not there; call for a config without faults."""
-    checks = CORPUS_FILES_ONLY if config.until == "corpus" else FILE_CHECKS
+    checks = CORPUS_FILES_ONLY if config.until in CURATION else FILE_CHECKS
     return [message for check in checks for message in check(config)]
 
 

@@ -7,6 +7,8 @@ from dsm_repro.config.schema import Config, ModelSpec, SourceSpec
 
 #: stages that leave a model behind, in the order in which a model passes through them
 MODEL_STAGES = ("base", "pretrain", "sft", "rl")
+#: stages that need no model
+CURATION = ("crawl", "corpus")
 
 
 def has_stage(config: Config, stage: str) -> bool:

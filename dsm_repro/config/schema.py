@@ -67,7 +67,8 @@ class SourceSpec:
 
     #: corpus (our own curated corpus) | miniature | jsonl | hf
     kind: str = MISSING
-    #: miniature: the kind of text; jsonl: a glob; hf: data set id or local folder
+    #: miniature: the kind of text; jsonl: a glob; hf: data set id, local folder, or files at an address
+    #: (hf://datasets/ID/FOLDER/*.parquet)
     name: str = ""
     text_field: str = "text"
     split: str = "train"
@@ -118,30 +119,62 @@ class MinHashConfig:
     #: candidates are kept as duplicates when their exact Jaccard similarity reaches this
     jaccard: float = 0.8
     seed: int = 1
+    #: datasketch (reference) | rensa (fast); their permutations differ, so they are two identities
+    signer: str = "datasketch"
 
 
 @dataclass
 class DecontaminationConfig:
+    """§2.1: exact n-grams, against the test questions of the arm and every further benchmark named here."""
+
     ngram: int = 10
     min_ngram: int = 3
+    #: further benchmarks: JSON-lines files with ``question``, ``problem`` or ``text``, and ``solution``, ``cot`` or
+    #: ``answer`` where known; named FOLDER/STEM, as in gsm8k/test
+    benchmarks: list[str] = field(default_factory=list)
+    #: benchmarks (gsm8k/test) and sources of the mix (math) that may go unchecked
+    unchecked: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ExtractionConfig:
+    """Guards of one page: past them it is dropped with a reason, and the shard goes on."""
+
+    max_page_bytes: int = 2_000_000
+    #: elements inside one another
+    max_depth: int = 500
+    #: processor seconds
+    max_seconds: float = 20.0
 
 
 @dataclass
 class CorpusConfig:
-    """§2.1. ``reader`` is miniature | warc | wet | html | parquet | jsonl."""
+    """§2.1. ``reader`` is miniature | warc | wet | html | parquet | jsonl | hf."""
 
     reader: str = "miniature"
+    #: files, folders, globs, any fsspec address; hf: data set ids or local folders
     paths: list[str] = field(default_factory=list)
-    #: documents that seed the classifier's positives (jsonl with ``text``); miniature: its own seed site
+    #: documents that seed the classifier's positives (jsonl, plain, gz or zst, or parquet, with ``text``);
+    #: miniature: its own seed site
     seed_paths: list[str] = field(default_factory=list)
     #: the N of "top N tokens by score"
     top_tokens: int = 1_000_000
-    rounds: int = 1
+    #: trainings of the classifier, each with its own collection (§2.1: four)
+    rounds: int = 4
+    #: tokens that the rounds collect, relative to ``top_tokens``: 40B of 120B in the first and 89B in the second (§2.1,
+    #: §5.1), and in the third nearly all, since 98% of the fourth were known from it; the last round takes all
+    volumes: list[float] = field(default_factory=lambda: [0.3333, 0.7417, 1.0])
     domain_threshold: float = 0.10
     stop_overlap: float = 0.98
+    #: who accepts URL paths: auto | file (a person edits ``review_file``; see `dsm review`)
     review: str = "auto"
+    review_file: str = "review.yaml"
+    #: review=auto accepts a path when at least this share of its own pages was collected
+    auto_accept_share: float = 0.5
     min_characters: int = 100
-    max_page_bytes: int = 2_000_000
+    #: ISO 639-1 codes of the languages kept; empty keeps all (the paper's corpus is multilingual)
+    languages: list[str] = field(default_factory=list)
+    extraction: ExtractionConfig = field(default_factory=ExtractionConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     minhash: MinHashConfig = field(default_factory=MinHashConfig)
     decontamination: DecontaminationConfig = field(default_factory=DecontaminationConfig)
@@ -307,6 +340,21 @@ class GraderConfig:
 
 
 @dataclass
+class ShardsConfig:
+    """How curation is cut up and spread; the pages that come out do not depend on it."""
+
+    #: pool (processes of this machine) | datatrove (its executors, for Slurm and Ray)
+    runner: str = "pool"
+    #: input files are taken together until they reach this size
+    shard_bytes: int = 64_000_000
+    #: what a global step (URL and near-duplicate detection) may hold in memory
+    memory_bytes: int = 1_000_000_000
+    #: runner=datatrove: local | slurm | ray, and the executor's own arguments (partition, time, ...)
+    executor: str = "local"
+    executor_options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class ExecutionConfig:
     """How the work is done, not what it is: never part of an identity."""
 
@@ -316,6 +364,7 @@ class ExecutionConfig:
     #: completions or rows in one forward pass
     micro_batch: int = 256
     checkpoint_seconds: float = 60.0
+    shards: ShardsConfig = field(default_factory=ShardsConfig)
 
 
 @dataclass

@@ -21,8 +21,10 @@ class ComparisonConfig:
     a: str = MISSING
     b: str = MISSING
     mode: str = "cot"
-    #: a_greater | b_greater | none (no expectation)
+    #: a_greater | b_greater | a_not_greater (a is at most ``margin`` above b) | none (no expectation)
     expect: str = "a_greater"
+    #: points of accuracy; expect=a_not_greater: a gain below this counts as none
+    margin: float = 0.0
 
 
 @dataclass

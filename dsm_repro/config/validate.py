@@ -13,13 +13,14 @@ from itertools import pairwise
 from dsm_repro.config.compose import STAGE_ORDER, Sweep
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.files import missing_files
-from dsm_repro.config.resolve import has_stage, resolve_model, resolve_source
+from dsm_repro.config.gate import gate_faults
+from dsm_repro.config.resolve import CURATION, has_stage, resolve_model, resolve_source
 from dsm_repro.config.schema import Config, TinyModelConfig
 
 Check = Callable[[Config], Iterator[str]]
 
 STAGES = tuple(stage for stage in STAGE_ORDER if stage != "reward_model")
-READERS = ("miniature", "warc", "wet", "html", "parquet", "jsonl")
+READERS = ("miniature", "warc", "wet", "html", "parquet", "jsonl", "hf")
 SOURCE_KINDS = ("corpus", "miniature", "jsonl", "hf")
 #: 256 bytes and the tokenizer's special tokens
 SMALLEST_VOCABULARY = 260
@@ -62,8 +63,23 @@ def check_corpus(config: Config) -> Iterator[str]:
         yield f"corpus.paths=[]: corpus.reader={corpus.reader} needs files. Set corpus.paths=[FILE,...] (globs work)."
     yield from _at_least("corpus.top_tokens", corpus.top_tokens, 1)
     yield from _at_least("corpus.rounds", corpus.rounds, 1)
+    if not corpus.volumes:
+        yield "corpus.volumes=[]: give at least one share of corpus.top_tokens; [1.0] is all of it in every round."
+    for volume in corpus.volumes:
+        yield from _probability("corpus.volumes", volume, zero=False)
     yield from _probability("corpus.domain_threshold", corpus.domain_threshold)
     yield from _probability("corpus.stop_overlap", corpus.stop_overlap)
+    yield from _one_of("corpus.review", corpus.review, ("auto", "file"))
+    if corpus.review == "file" and not corpus.review_file:
+        yield "corpus.review_file: empty. Name the file in which URL paths are reviewed, or set corpus.review=auto."
+    yield from _probability("corpus.auto_accept_share", corpus.auto_accept_share)
+    for code in corpus.languages:
+        if not (len(code) == 2 and code.isascii() and code.islower()):
+            yield f"corpus.languages: {code!r} is no ISO 639-1 code. Use codes such as en and zh."
+    yield from _at_least("corpus.extraction.max_page_bytes", corpus.extraction.max_page_bytes, 1_000)
+    yield from _at_least("corpus.extraction.max_depth", corpus.extraction.max_depth, 10)
+    yield from _positive("corpus.extraction.max_seconds", corpus.extraction.max_seconds)
+    yield from _one_of("corpus.minhash.signer", corpus.minhash.signer, ("datasketch", "rensa"))
     yield from _probability("corpus.minhash.jaccard", corpus.minhash.jaccard)
     for key in ("bands", "rows", "ngram"):
         yield from _at_least(f"corpus.minhash.{key}", getattr(corpus.minhash, key), 1)
@@ -279,6 +295,10 @@ def check_execution(config: Config) -> Iterator[str]:
         yield from _at_least("execution.workers", part.workers, 1)
     yield from _at_least("execution.micro_batch", part.micro_batch, 1)
     yield from _positive("execution.checkpoint_seconds", part.checkpoint_seconds)
+    yield from _one_of("execution.shards.runner", part.shards.runner, ("pool", "datatrove"))
+    yield from _one_of("execution.shards.executor", part.shards.executor, ("local", "slurm", "ray"))
+    yield from _at_least("execution.shards.shard_bytes", part.shards.shard_bytes, 1)
+    yield from _at_least("execution.shards.memory_bytes", part.shards.memory_bytes, 1_000_000, "one megabyte")
 
 
 CHECKS: tuple[Check, ...] = (
@@ -286,6 +306,7 @@ CHECKS: tuple[Check, ...] = (
     check_corpus,
     check_base,
     check_pretrain,
+    gate_faults,
     check_problems,
     check_sft,
     check_rl,
@@ -295,13 +316,13 @@ CHECKS: tuple[Check, ...] = (
     check_execution,
 )
 
-#: ``until=corpus`` asks for no model and no problems
+#: curation alone (``until=crawl``, ``until=corpus``) asks for no model and no problems
 CORPUS_ONLY: tuple[Check, ...] = (check_until, check_corpus, check_execution)
 
 
 def faults(config: Config) -> list[str]:
     """What in the config itself cannot work: the messages of every check, in order."""
-    return [message for check in (CORPUS_ONLY if config.until == "corpus" else CHECKS) for message in check(config)]
+    return [message for check in (CORPUS_ONLY if config.until in CURATION else CHECKS) for message in check(config)]
 
 
 def validate(config: Config) -> None:
@@ -329,7 +350,14 @@ def validate_sweep(sweep: Sweep) -> None:
                 raise ConfigError(
                     f"sweep.comparisons: {name!r} is not an arm of sweep={sweep.name}. Use one of {', '.join(names)}."
                 )
-        if comparison.expect not in ("a_greater", "b_greater", "none"):
+        if comparison.expect not in ("a_greater", "b_greater", "a_not_greater", "none"):
             raise ConfigError(
-                f"sweep.comparisons.expect={comparison.expect}: unknown. Use a_greater, b_greater or none."
+                f"sweep.comparisons.expect={comparison.expect}: unknown. "
+                "Use a_greater, b_greater, a_not_greater or none."
+            )
+        if (comparison.expect == "a_not_greater") != (comparison.margin > 0):
+            raise ConfigError(
+                f"sweep.comparisons: {comparison.a} against {comparison.b} has expect={comparison.expect} and "
+                f"margin={comparison.margin:g}. expect=a_not_greater needs a margin above 0 (points that count as no "
+                "gain); no other expectation takes one."
             )

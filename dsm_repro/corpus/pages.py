@@ -28,6 +28,10 @@ class Page:
     text: str
     tokens: int
     source: str
+    #: ISO 639-1 code, or "" where the text does not tell
+    language: str = ""
+    #: what kind of place the address is (forum, encyclopedia, ...): for the report, nothing is decided by it
+    source_type: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,173 +1,177 @@
-"""Stage ``corpus``: crawl → extraction → dedup → decontamination → the loop → pages ranked by score."""
+"""Stage ``corpus``: the crawl's pages → decontamination → the loop of §2.1 → pages ranked by score."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.schema import Config
-from dsm_repro.corpus.pages import Drop, Page, RawPage
+from dsm_repro.corpus.crawl_stage import SEED, TOKEN_UNIT, TRUTH, page_estimate
+from dsm_repro.corpus.drops import DropTally
+from dsm_repro.corpus.shards.step import Runner, Shard
+from dsm_repro.corpus.steps import EVIDENCE, SCORES, FindContamination, ScorePages, read_rows, write_rows
+from dsm_repro.pipeline.identity import file_digest
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
-from dsm_repro.reasoning.problemset import problem_files
 
-#: kinds of text that the miniature web is made of: their sources' versions enter the identity
-WEB_TEXT_KINDS = ("code", "prose")
-#: pages handed to the extraction workers at once; also bounds what waits in memory
-_BATCH = 1_000
-_CHUNK = 50
-#: pages a second of one core through all steps, and tokens a second of the classifier, for the plan
-_PAGES_PER_SECOND = 150.0
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dsm_repro.corpus.crawl import Crawl
+    from dsm_repro.corpus.decontamination import BenchmarkIndex
+    from dsm_repro.corpus.loop import Round
+    from dsm_repro.corpus.selection import Ranking
+
+#: parts of ``corpus`` that decide which of the crawl's pages are collected
+LOOP_FIELDS = (
+    "top_tokens", "rounds", "volumes", "domain_threshold", "stop_overlap", "review", "auto_accept_share", "classifier",
+    "decontamination",
+)  # fmt: skip
+#: ``pages.jsonl`` reaches this far below the cut, in multiples of ``top_tokens``, for mixes that take more
+RESERVE = 4
+#: pages whose texts are in memory at once while ``pages.jsonl`` is written
+_WRITE_BATCH = 20_000
 _TOKENS_PER_PAGE = 500
 _CLASSIFIER_TOKENS_PER_SECOND = 200_000.0
+_SCORED_PAGES_PER_SECOND = 1_000.0
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """What decides the pages: all of ``corpus`` but where files lie, the benchmark, the seed, the miniature's texts."""
-    corpus = asdict(config.corpus)
-    for key in ("paths", "seed_paths"):
-        del corpus[key]
-    found: dict[str, Any] = {
-        "corpus": corpus,
-        "seed": config.seeds.corpus,
-        "benchmark": {"source": config.problems.source},
-    }
-    if config.problems.source == "miniature":
-        found["benchmark"] |= {"problems": config.evaluation.problems, "seed": config.evaluation.problems_seed}
-    if config.corpus.reader == "miniature":
-        from dsm_repro.miniature.text import fingerprint
+    """What decides the selection, beside the crawl's key: the loop, its seed, and the benchmarks."""
+    from dsm_repro.reasoning.benchmarks import benchmark_identity
 
-        found["web_text"] = {kind: fingerprint(kind) for kind in WEB_TEXT_KINDS}
-    else:
-        del corpus["web"]
-        # file names are written into every page's source
-        found["files"] = [path.name for path in _crawl_files(config)]
-    return found
+    corpus = asdict(config.corpus)
+    found = {name: corpus[name] for name in LOOP_FIELDS}
+    # what an arm may be evaluated on changes no page; further benchmarks enter by content
+    found["decontamination"] = {
+        name: value for name, value in found["decontamination"].items() if name not in ("unchecked", "benchmarks")
+    }
+    if config.corpus.review != "auto":
+        del found["auto_accept_share"]
+    return {"corpus": found, "seed": config.seeds.corpus, "benchmarks": benchmark_identity(config)}
 
 
 def inputs(config: Config) -> tuple[Path, ...]:
-    """Crawl, seed and test files: their digests enter the key.
+    """Seed, review and benchmark files: their digests enter the key.
 
     Raises:
         ConfigError, DataError: a path is missing, before any work.
     """
-    return (*_crawl_files(config), *_seed_files(config), *problem_files(config.problems, "test"))
+    from dsm_repro.corpus.review import review_inputs
+    from dsm_repro.reasoning.benchmarks import benchmark_files
+
+    return (*_seed_files(config), *review_inputs(config), *benchmark_files(config))
 
 
 def estimate(config: Config) -> Estimate:
-    """Parsing and counting, no FLOPs worth the name. Pages of files are guessed from their size."""
-    corpus = config.corpus
-    if corpus.reader == "miniature":
-        pages = float(corpus.web.pages)
-    else:
-        pages = sum(path.stat().st_size for path in _crawl_files(config)) / 5_000
-    tokens = pages * _TOKENS_PER_PAGE
-    trainings = corpus.rounds + 1
-    seconds = pages / _PAGES_PER_SECOND + trainings * tokens * corpus.classifier.epochs / _CLASSIFIER_TOKENS_PER_SECOND
-    buckets = 4.0 * corpus.classifier.bucket * corpus.classifier.dim
-    return Estimate(tokens=tokens, seconds=seconds, disk_bytes=pages * 3_000, memory_bytes=buckets + pages * 20_000)
+    """Training and scoring of the classifier in every round."""
+    pages = page_estimate(config)
+    part = config.corpus.classifier
+    drawn = min(part.positives + part.negatives, 2 * part.max_repeats * pages) * _TOKENS_PER_PAGE
+    trained = config.corpus.rounds * drawn * part.epochs / _CLASSIFIER_TOKENS_PER_SECOND
+    return Estimate(
+        tokens=pages * _TOKENS_PER_PAGE,
+        seconds=trained + config.corpus.rounds * pages / _SCORED_PAGES_PER_SECOND,
+        disk_bytes=3_000 * min(pages, RESERVE * config.corpus.top_tokens / _TOKENS_PER_PAGE),
+        memory_bytes=4.0 * part.bucket * part.dim + pages * 500,
+    )
 
 
 def run(ctx: StageContext) -> None:
-    """Write ``pages.jsonl`` (all surviving pages by falling score), ``contamination.jsonl``, ``dropped.jsonl``, record.
+    """Write ``pages.jsonl`` (by falling score), ``contamination.jsonl``, ``dropped.jsonl``, the classifier, the record.
 
     Raises:
-        DataError: no record became a page, or no page is clean.
+        DataError: no page is clean.
+        ReviewNeeded: ``corpus.review=file``, and URL paths wait for a person's decision.
     """
-    from dsm_repro.corpus.decontamination import BenchmarkIndex, benchmark_texts
+    from dsm_repro.corpus.crawl import Crawl
     from dsm_repro.corpus.loop import curate
-    from dsm_repro.corpus.minhash import group
-    from dsm_repro.corpus.readers import read_texts
-    from dsm_repro.corpus.truth import check_decontamination, check_duplicates, check_rounds, read_truth
+    from dsm_repro.corpus.review import reviewer
+    from dsm_repro.corpus.shards import runner
 
     config = ctx.config.corpus
-    index = BenchmarkIndex(benchmark_texts(ctx.config), config.decontamination)
-    files, seed_files, reader, truth = _sources(ctx)
-    seeds = read_texts(seed_files, "corpus.seed_paths")
-    drops: list[Drop] = []
-    counts: Counter[str] = Counter()
-
-    kept = list(_extracted(ctx, reader, files, drops, counts))
-    if not kept:
-        reasons = dict(Counter(drop.reason for drop in drops))
+    run_step = runner(ctx.config.execution.shards, ctx.threads)
+    crawl = Crawl.of(ctx.parents["crawl"])
+    shards = [Shard(number, (str(path),)) for number, path in enumerate(crawl.files)]
+    index = _index(ctx)
+    evidence = _contamination(ctx, run_step, shards, crawl, index)
+    dirty = {row["row"] for row in evidence}
+    clean = [row not in dirty for row in range(len(crawl))]
+    if not any(clean):
         raise DataError(
-            f"corpus: none of {counts['records']} records became a page: {reasons}. Check the crawl's files."
-        )
-    groups = group([page.text for page in kept], [page.tokens for page in kept], config.minhash)
-    crawl = []
-    for number, page in enumerate(kept):
-        if groups.keeper[number] == number:
-            crawl.append(page)
-        else:
-            drops.append(Drop(page.url, page.source, "near_duplicate", kept[groups.keeper[number]].url))
-    evidence = {page.url: found for page in crawl if (found := index.search(page.url, page.text))}
-    pool = [page for page in crawl if page.url not in evidence]
-    drops += [
-        Drop(page.url, page.source, "contaminated", evidence[page.url][0].benchmark)
-        for page in crawl
-        if page.url in evidence
-    ]
-    if not pool:
-        raise DataError(
-            f"corpus: all {len(crawl)} pages share an n-gram with the benchmark. "
+            f"corpus: all {len(crawl)} pages share an n-gram with a benchmark. "
             f"Raise corpus.decontamination.ngram={config.decontamination.ngram} or use another crawl."
         )
-    ranked, rounds = curate(pool, crawl, seeds, config, ctx.config.seeds.corpus, ctx.scratch, ctx.progress)
-
-    _write(ctx.out / "pages.jsonl", (
-        {**asdict(item.page), "score": item.score, "rank": rank, "collected": item.collected}
-        for rank, item in enumerate(ranked)
-    ))  # fmt: skip
-    _write(ctx.out / "contamination.jsonl", (asdict(hit) for hits in evidence.values() for hit in hits))
-    # by reason and place: the order in which drops were noticed depends on the number of processes
-    _write(ctx.out / "dropped.jsonl", map(asdict, sorted(drops, key=lambda drop: (drop.reason, drop.source, drop.url))))
+    ranking, rounds = curate(
+        crawl, clean, _seeds(ctx), config, ctx.config.seeds.corpus, ctx.scratch,
+        score=_scorer(ctx, run_step, shards), review=reviewer(ctx.config), on_progress=ctx.progress,
+    )  # fmt: skip
+    shutil.copy(rounds[-1].model, ctx.out / "classifier.bin")
+    write_rows(ctx.out / "pages.jsonl", _ranked_pages(crawl, ranking, RESERVE * config.top_tokens))
     for item in rounds:
         state = item.state()
         logged = ("positives", "negatives", "pages", "tokens", "threshold", "overlap")
         ctx.log(item.number, **{key: state[key] for key in logged})
-    ctx.cost.add_tokens("curated", sum(page.tokens for page in pool))
-    labels = read_truth(truth) if truth is not None else None
-    last = rounds[-1]
-    ctx.record({
-        "funnel": [
-            ["records", counts["records"]], ["distinct_urls", counts["distinct"]], ["extracted", counts["extracted"]],
-            ["quality", len(kept)], ["near_deduplicated", len(crawl)], ["decontaminated", len(pool)],
-            ["collected", last.pages],
-        ],
-        "drops": dict(sorted(Counter(drop.reason for drop in drops).items())),
-        "rounds": [item.state() for item in rounds],
-        "domains": [{**asdict(domain), "share": domain.share} for domain in last.domains],
-        "reviews": [{"round": item.number, **decision.state()} for item in rounds for decision in item.decisions],
-        "score_threshold": last.threshold,
-        "tokens": last.tokens,
-        "token_unit": "words, numbers and signs (dsm_repro.corpus.tokens)",
-        "top_tokens": config.top_tokens,
-        "near_duplicates": {"proposed_pairs": groups.proposed, "verified_pairs": groups.verified},
-        "benchmark": {"texts": index.texts, "too_short": index.too_short, "pages": len(evidence)},
-        "truth": None if labels is None else {
-            "rounds": check_rounds(rounds, pool, crawl, labels, config.domain_threshold),
-            "near_duplicate_pairs": check_duplicates(kept, groups.keeper, labels),
-            "decontamination": check_decontamination(crawl, evidence.keys(), labels),
-        },
-    })  # fmt: skip
+    ctx.cost.add_tokens("curated", sum(count for count, good in zip(crawl.tokens, clean, strict=True) if good))
+    _record(ctx, crawl, clean, evidence, index, ranking, rounds)
 
 
-def _crawl_files(config: Config) -> list[Path]:
-    from dsm_repro.corpus.readers import input_files
+def _index(ctx: StageContext) -> BenchmarkIndex:
+    from dsm_repro.corpus.decontamination import BenchmarkIndex
+    from dsm_repro.reasoning.benchmarks import benchmark_texts
 
-    return input_files(config.corpus)
+    return BenchmarkIndex.build(benchmark_texts(ctx.config), ctx.config.corpus.decontamination)
+
+
+def _contamination(
+    ctx: StageContext, run_step: Runner, shards: Sequence[Shard], crawl: Crawl, index: BenchmarkIndex
+) -> list[dict[str, Any]]:
+    """Evidence of every contaminated page, with its row in the crawl, in order."""
+    from dsm_repro.corpus.decontamination import with_frequencies
+
+    path = ctx.scratch / "benchmarks.index"
+    index.save(path)
+    folder = ctx.scratch / "decontaminate"
+    step = FindContamination(str(path), index.digest)
+    run_step(step, shards, folder, lambda done, total: ctx.progress(done, total, "shards checked"))
+    found = (
+        {**row, "row": crawl.starts[shard.number] + row["row"]}
+        for shard in shards
+        for row in read_rows([folder / shard.name / EVIDENCE])
+    )
+    return with_frequencies(found, crawl.domains)
+
+
+def _scorer(ctx: StageContext, run_step: Runner, shards: Sequence[Shard]) -> Callable[[Path], np.ndarray]:
+    """Scores of all rows by a saved classifier, computed in shards."""
+
+    def score(model: Path) -> np.ndarray:
+        import numpy as np
+
+        digest = file_digest(model)
+        folder = ctx.scratch / "score" / digest[:16]
+        step = ScorePages(str(model), digest)
+        run_step(step, shards, folder, lambda done, total: ctx.progress(done, total, "shards scored"))
+        return np.concatenate([np.load(folder / shard.name / SCORES) for shard in shards])
+
+    return score
+
+
+def _seeds(ctx: StageContext) -> list[str]:
+    from dsm_repro.corpus.readers import read_texts
+
+    files = _seed_files(ctx.config) or [ctx.parents["crawl"] / SEED]
+    return read_texts(files, "corpus.seed_paths")
 
 
 def _seed_files(config: Config) -> list[Path]:
-    from dsm_repro.corpus.readers import READERS, expand
+    from dsm_repro.corpus.readers import seed_files
 
     if config.corpus.seed_paths:
-        return expand(list(config.corpus.seed_paths), READERS["jsonl"].suffixes, "corpus.seed_paths")
+        return seed_files(config.corpus)
     if config.corpus.reader != "miniature":
         raise ConfigError(
             "corpus.seed_paths=[]: the classifier needs positives. "
@@ -176,94 +180,88 @@ def _seed_files(config: Config) -> list[Path]:
     return []
 
 
-def _sources(ctx: StageContext) -> tuple[list[Path], list[Path], str, Path | None]:
-    """Crawl files, seed files, the reader for the crawl, and the truth file if there is one."""
+def _ranked_pages(crawl: Crawl, ranking: Ranking, tokens: int) -> Iterator[dict[str, Any]]:
+    """Rows of ``pages.jsonl``: the best pages until their tokens reach ``tokens``."""
+    rows = ranking.rows_until(tokens)
+    for start in range(0, len(rows), _WRITE_BATCH):
+        batch = rows[start : start + _WRITE_BATCH]
+        for rank, (row, text) in enumerate(zip(batch, crawl.texts(batch), strict=True), start):
+            yield {
+                "rank": rank,
+                "url": crawl.urls[row],
+                "domain": crawl.domains[row],
+                "text": text,
+                "tokens": crawl.tokens[row],
+                "source": crawl.sources[row],
+                "language": crawl.languages[row],
+                "source_type": crawl.source_types[row],
+                "score": float(ranking.scores[row]),
+                "collected": bool(ranking.collected[row]),
+            }
+
+
+def _record(
+    ctx: StageContext,
+    crawl: Crawl,
+    clean: Sequence[bool],
+    evidence: Sequence[dict[str, Any]],
+    index: BenchmarkIndex,
+    ranking: Ranking,
+    rounds: Sequence[Round],
+) -> None:
+    from dsm_repro.corpus.composition import composition
+    from dsm_repro.corpus.decontamination import benchmark_state
+    from dsm_repro.corpus.loop import collected_domains, reviews
+    from dsm_repro.corpus.truth import check_decontamination, check_rounds, read_truth
+
     config = ctx.config.corpus
-    if config.reader != "miniature":
-        return _crawl_files(ctx.config), _seed_files(ctx.config), config.reader, None
-    from dsm_repro.corpus.readers import READERS, expand
-    from dsm_repro.miniature.web import write_web
-
-    folder = ctx.scratch / "web"
-    if folder.exists():  # a killed attempt's
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    write_web(config.web, folder)
-    seeds = _seed_files(ctx.config) or [folder / "seed.jsonl"]
-    return expand([str(folder)], READERS["warc"].suffixes, "miniature web"), seeds, "warc", folder / "truth.jsonl"
-
-
-def _extracted(
-    ctx: StageContext, reader: str, files: list[Path], drops: list[Drop], counts: Counter[str]
-) -> Iterator[Page]:
-    """Pages with a new URL and a text that passes the filters; everything else goes into ``drops``."""
-    from dsm_repro.corpus.quality import reason_to_drop
-
-    total = sum(path.stat().st_size for path in files)
-    for outcome in _in_order(ctx, _distinct(ctx, reader, files, drops, counts)):
-        if isinstance(outcome, Drop):
-            drops.append(outcome)
-        else:
-            counts["extracted"] += 1
-            reason = reason_to_drop(outcome, ctx.config.corpus)
-            if reason is None:
-                yield outcome
-            else:
-                drops.append(Drop(outcome.url, outcome.source, reason))
-        if counts["extracted"] % 100 == 0:
-            ctx.progress(counts["extracted"], max(counts["records"], total / 5_000), "pages")
-
-
-def _distinct(
-    ctx: StageContext, reader: str, files: list[Path], drops: list[Drop], counts: Counter[str]
-) -> Iterator[RawPage]:
-    """Records with an address that has not been seen, the first of each."""
-    from dsm_repro.corpus.readers import read_files
-    from dsm_repro.corpus.url import clean, dedup_key
-
-    seen: set[str] = set()
-    for item in read_files(reader, files, ctx.config.corpus.max_page_bytes):
-        counts["records"] += 1
-        if isinstance(item, Drop):
-            drops.append(item)
-            continue
-        url = clean(item.url)
-        if url is None:
-            drops.append(Drop(item.url, item.source, "bad_url"))
-            continue
-        key = dedup_key(url)
-        if key in seen:
-            drops.append(Drop(url, item.source, "duplicate_url"))
-            continue
-        seen.add(key)
-        counts["distinct"] += 1
-        yield replace(item, url=url)
+    before = _crawl_record(ctx)
+    write_rows(ctx.out / "contamination.jsonl", evidence)
+    first = {row["row"]: row for row in reversed(evidence)}
+    tally = DropTally()
+    contaminated = (
+        {"url": row["url"], "source": crawl.sources[at], "reason": "contaminated", "detail": row["benchmark"]}
+        for at, row in sorted(first.items())
+    )
+    write_rows(ctx.out / "dropped.jsonl", tally.counted(contaminated))
+    here = tally.state()
+    last = rounds[-1]
+    labels = read_truth(ctx.parents["crawl"] / TRUTH) if (ctx.parents["crawl"] / TRUTH).exists() else None
+    ctx.record({
+        "funnel": [*before["funnel"], ["decontaminated", sum(clean)], ["collected", last.pages]],
+        **{name: dict(sorted({**before[name], **here[name]}.items())) for name in here},
+        "duplicates": before["duplicates"],
+        "rounds": [item.state() for item in rounds],
+        "histogram": ranking.histogram(),
+        "composition": composition(crawl, ranking),
+        "domains": collected_domains(rounds),
+        "reviews": reviews(rounds),
+        "review": config.review,
+        "score_threshold": last.threshold,
+        "tokens": last.tokens,
+        "token_unit": TOKEN_UNIT,
+        "top_tokens": config.top_tokens,
+        "benchmark": benchmark_state(index, evidence),
+        "truth": None if labels is None else {
+            "rounds": check_rounds(rounds, crawl, clean, labels, config.domain_threshold),
+            "decontamination": check_decontamination(crawl.urls, {crawl.urls[at] for at in first}, labels),
+        },
+    })  # fmt: skip
 
 
-def _in_order(ctx: StageContext, raws: Iterator[RawPage]) -> Iterator[Page | Drop]:
-    """Extraction on ``ctx.threads`` processes; results come in the order of the records."""
-    from itertools import islice
+def _crawl_record(ctx: StageContext) -> dict[str, Any]:
+    import json
 
-    from dsm_repro.corpus.extraction import extract
-
-    if ctx.threads <= 1:
-        yield from map(extract, raws)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    # spawn: a fork of a process with running threads can hang
-    with ProcessPoolExecutor(ctx.threads, mp_context=get_context("spawn")) as pool:
-        while batch := list(islice(raws, _BATCH)):
-            yield from pool.map(extract, batch, chunksize=_CHUNK)
-
-
-def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
+    record: dict[str, Any] = json.loads((ctx.parents["crawl"] / "record.json").read_text(encoding="utf-8"))
+    return record
 
 
 STAGE = Stage(
-    name="corpus", version=1, parents=lambda config: (), identity=identity, run=run, estimate=estimate, inputs=inputs
+    name="corpus",
+    version=2,
+    parents=lambda config: ("crawl",),
+    identity=identity,
+    run=run,
+    estimate=estimate,
+    inputs=inputs,
 )

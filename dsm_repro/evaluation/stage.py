@@ -49,8 +49,12 @@ def identity(config: Config) -> dict[str, Any]:
 
 
 def inputs(config: Config) -> tuple[Any, ...]:
+    """The problems. Raises ConfigError, before any work, where exemplars are drawn from test problems."""
+    from dsm_repro.reasoning.benchmarks import require_disjoint
     from dsm_repro.reasoning.problemset import problem_files
 
+    if config.evaluation.shots:
+        require_disjoint(config)
     return problem_files(config.problems, "test", *(("train",) if config.evaluation.shots else ()))
 
 

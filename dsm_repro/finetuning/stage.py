@@ -10,6 +10,7 @@ from dsm_repro.config.resolve import model_parent, resolve_model
 from dsm_repro.config.schema import Config
 from dsm_repro.finetuning.data import check_format
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.formats import MODES, template_id
 from dsm_repro.reasoning.problemset import problem_files
 from dsm_repro.training.planning import training_estimate
@@ -40,6 +41,8 @@ def identity(config: Config) -> Any:
 
 
 def inputs(config: Config) -> tuple[Path, ...]:
+    """The training problems. Raises ConfigError, before any work, where test problems are among them."""
+    require_disjoint(config)
     return problem_files(config.problems, "train")
 
 

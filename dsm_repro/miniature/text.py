@@ -1,12 +1,15 @@
 """Real prose and real code from what is installed anyway: no download, no invented text.
 
-Four kinds of document, read as files and never imported:
+Four kinds of document are read as files and never imported:
 
 - ``code``: the sources of Python's standard library, without its mathematical modules;
 - ``algebraic_code``: mathematical sources (``fractions``, ``statistics``, ..., sympy, mpmath, numpy, scipy);
 - ``prose``: natural language from docstrings, the language reference in ``pydoc_data`` and the
   descriptions that packages carry in their metadata;
 - ``latex_prose``: docstring paragraphs that carry formulas, with ``:math:`` roles turned into ``$...$``.
+
+Two more are put together from these and from made pages (``text_collections``): ``openwebmath`` and
+``mathpile``, the corpora that Table 1 sets beside the curated one.
 
 What is *not* covered: the text depends on the installed versions. :func:`fingerprint` names them, and a
 stage that uses this text puts it into its identity.
@@ -19,14 +22,16 @@ import os
 import random
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata, util
 from pathlib import Path
 
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.miniature import text_cleaning
 
-KINDS = ("code", "prose", "algebraic_code", "latex_prose")
+#: put together in ``text_collections``
+COLLECTIONS = ("openwebmath", "mathpile")
+KINDS = ("code", "prose", "algebraic_code", "latex_prose", *COLLECTIONS)
 
 MIN_CHARACTERS = 200
 MAX_CHARACTERS = 20_000
@@ -72,6 +77,13 @@ def documents(kind: str, seed: int) -> Iterator[tuple[str, str]]:
     """
     if kind not in KINDS:
         raise ConfigError(f"text kind {kind!r}: not one of {', '.join(KINDS)}. Use one of these.")
+    if kind in COLLECTIONS:
+        from dsm_repro.miniature.text_collections import collection
+
+        whole = collection(kind)
+        random.Random(f"text/{kind}/{seed}").shuffle(whole)
+        yield from whole
+        return
     files = _files(kind)
     random.Random(f"text/{kind}/{seed}").shuffle(files)
     seen: set[str] = set()
@@ -90,10 +102,23 @@ def fingerprint(kind: str) -> str:
     """
     if kind not in KINDS:
         raise ConfigError(f"text kind {kind!r}: not one of {', '.join(KINDS)}. Use one of these.")
+    if kind in COLLECTIONS:
+        from dsm_repro.miniature.text_collections import collection_fingerprint
+
+        return collection_fingerprint(kind)
     names = [_DISTRIBUTIONS.get(package, package) for package in _PACKAGES[kind]]
     names += _DESCRIPTIONS if kind == "prose" else ()
+    return versions(names)
+
+
+def versions(distributions: Iterable[str]) -> str:
+    """Python's version and those of distributions, sorted: ``"python/3.11.7 numpy/2.4.6 ..."``.
+
+    Raises:
+        DataError: one of them is not installed.
+    """
     python = ".".join(str(part) for part in sys.version_info[:3])
-    return " ".join([f"python/{python}", *(f"{name}/{_distribution(name).version}" for name in sorted(names))])
+    return " ".join([f"python/{python}", *(f"{name}/{_distribution(name).version}" for name in sorted(distributions))])
 
 
 def _files(kind: str) -> list[tuple[str, Path]]:

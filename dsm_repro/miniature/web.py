@@ -76,7 +76,7 @@ def write_web(config: WebConfig, out: Path) -> None:
                 file.write(_record("response", page.url, _response(page, links, config.seed), index))
     _write_lines(out / "truth.jsonl", map(_truth, pages))
     mathematical = sum(page.is_math for page in pages)
-    _write_lines(out / "seed.jsonl", _seed_documents(config, train, max(1, round(SEED_SHARE * mathematical))))
+    _write_lines(out / "seed.jsonl", seed_documents(config, train, max(1, round(SEED_SHARE * mathematical))))
 
 
 def _links(pages: Sequence[Page]) -> dict[str, list[tuple[str, str]]]:
@@ -157,7 +157,8 @@ def _truth(page: Page) -> dict[str, object]:
     }
 
 
-def _seed_documents(config: WebConfig, train: list[Problem], count: int) -> Iterator[dict[str, str]]:
+def seed_documents(config: WebConfig, train: list[Problem], count: int) -> Iterator[dict[str, str]]:
+    """Yield ``count`` documents {"url", "text"} of the seed sites: good mathematics, no markup, no test problem."""
     for page in seed_pages(config, train, count):
         site = next(site for site in web_sites.SEED_SITES if site.domain == page.domain)
         lines = [page.title]

@@ -37,7 +37,7 @@ from dsm_repro.pipeline.worker import Spec, load_stage, run_spec
 Launch = Callable[[Sequence[Path], int, int], None]
 
 #: errors whose message says all that a user needs
-ACTIONABLE = ("ConfigError", "DataError", "StoreError")
+ACTIONABLE = ("ConfigError", "DataError", "StoreError", "ReviewNeeded")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Reading the texts of a pre-training source: our own corpus, the miniature, jsonl files, or a data set."""
+"""Reading the texts of a pre-training source: our own corpus, the miniature, jsonl files, a data set, or its files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.schema import SourceSpec
+from dsm_repro.pretraining.remote import file_texts, is_address
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +69,8 @@ def texts(name: str, spec: SourceSpec, seed: int, corpus: Path | None, corpus_to
     elif spec.kind == "jsonl":
         places = [(path, offset) for path in files_of(name, spec) for offset in line_offsets(path)]
         yield from _lines(places, spec.text_field, seed)
+    elif is_address(spec.name):
+        yield from file_texts(name, spec, seed)
     else:
         yield from _dataset(name, spec, seed)
 
@@ -158,11 +161,12 @@ def _dataset(name: str, spec: SourceSpec, seed: int) -> Iterator[str]:
             data = loaded[spec.split] if isinstance(loaded, datasets.DatasetDict) else loaded
         else:
             data = datasets.load_dataset(spec.name, split=spec.split)
-    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetNotFoundError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, datasets.exceptions.DatasetNotFoundError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(
             f"scale.sources.{name}.name={spec.name} (split {spec.split}): no such data set ({reason}). "
-            "Set it to a local folder, or check the name and the network."
+            "Set it to a local folder or to an address of its files (hf://datasets/ID/FOLDER/*.parquet), "
+            "or check the name and the network."
         ) from error
     if spec.text_field not in data.column_names:
         raise ConfigError(

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dsm_repro.config.gate import gate_notes
 from dsm_repro.config.resolve import model_parent, resolve_model, resolve_source
 from dsm_repro.config.schema import Config, SourceSpec
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
@@ -65,18 +66,22 @@ def estimate(config: Config) -> Estimate:
     _sources(config)
     steps, rows = steps_and_rows(c.tokens, c.batch_tokens, c.sequence_length, "pretrain")
     multi_step(steps, c.warmup_steps, c.decay_at, c.decay_to)
-    notes = warmup_note(steps, c.warmup_steps)
+    notes = (*warmup_note(steps, c.warmup_steps), *gate_notes(config))
     return training_estimate(
         resolve_model(config), config.base.dtype, steps * rows * c.sequence_length, c.sequence_length, notes
     )
 
 
 def run(ctx: StageContext) -> None:
+    """Train on the mix. Raises ConfigError for a corpus that was not checked against the arm's benchmark."""
     from dsm_repro.pretraining.run import TextMix, TextSource, train_on_text
+    from dsm_repro.reasoning.benchmarks import require_checked
     from dsm_repro.training.models import check_length, load_model, load_tokenizer, resolve_device, save_model
     from dsm_repro.training.trainer import Optimisation, prepare_torch
 
     config, c, seed = ctx.config, ctx.config.pretrain, ctx.config.seeds.pretrain
+    if "corpus" in ctx.parents:
+        require_checked(config, ctx.parents["corpus"])
     prepare_torch(ctx, seed)
     start = ctx.parents[model_parent(config, "pretrain")] / "model"
     # weights are float32 masters while they are trained

@@ -51,6 +51,8 @@ class Compared:
     b: str
     mode: str
     expect: str
+    #: points, of expect=a_not_greater
+    margin: float
     column: str
     difference: statistics.Difference | None
     p_holm: float | None
@@ -155,8 +157,8 @@ def _pairs(a: Measured, b: Measured) -> tuple[list[int], list[int], str]:
     return rows_a[:rows], rows_b[:rows], "no seed in common: replicates are paired in order"
 
 
-def compare(a: Measured, b: Measured) -> tuple[statistics.Difference | None, str]:
-    """Paired difference of two arms in one column, and a remark on the pairing (or why there is none)."""
+def compare(a: Measured, b: Measured, margin: float = 0.0) -> tuple[statistics.Difference | None, str]:
+    """Paired difference of two arms in one column, tested against ``margin`` points, and a remark on the pairing."""
     rows_a, rows_b, remark = _pairs(a, b)
     matrix_a, matrix_b = a.right[rows_a], b.right[rows_b]
     if a.questions != b.questions:
@@ -166,7 +168,7 @@ def compare(a: Measured, b: Measured) -> tuple[statistics.Difference | None, str
             return None, "the arms share no question"
         matrix_a, matrix_b = matrix_a[:, [i for i, _ in common]], matrix_b[:, [j for _, j in common]]
         remark = "; ".join(filter(None, (remark, f"only the {len(common)} questions that both answered")))
-    return statistics.paired_difference(matrix_a, matrix_b), remark
+    return statistics.paired_difference(matrix_a, matrix_b, null=margin), remark
 
 
 def _status(sweep: Sweep, arm: str) -> str:
@@ -174,6 +176,10 @@ def _status(sweep: Sweep, arm: str) -> str:
     if not states:
         return f"there is no arm {arm}"
     return f"{arm} has no evaluation ({', '.join(sorted(set(states)))})"
+
+
+def _margin(claim: dict[str, Any]) -> float:
+    return float(claim.get("margin") or 0.0)
 
 
 def _compare_claim(
@@ -187,7 +193,7 @@ def _compare_claim(
             return None, f"{arm} was not evaluated in mode {mode}" if known else _status(sweep, arm), ""
     for column in of_mode:
         if (a, column.id) in measured and (b, column.id) in measured:
-            difference, remark = compare(measured[a, column.id], measured[b, column.id])
+            difference, remark = compare(measured[a, column.id], measured[b, column.id], _margin(claim))
             return difference, remark, column.id
     return None, "the two arms were measured under different protocols", ""
 
@@ -208,13 +214,14 @@ def results(sweep: Sweep) -> Results:
     for claim, (difference, remark, column_id) in zip(claims, outcomes, strict=True):
         p_holm = next(adjusted) if difference is not None else None
         expect = str(claim.get("expect") or "a_greater")
-        word = verdict.judge(difference, p_holm, expect)
+        word = verdict.judge(difference, p_holm, expect, _margin(claim))
         compared.append(
             Compared(
                 a=str(claim["a"]),
                 b=str(claim["b"]),
                 mode=str(claim.get("mode") or "cot"),
                 expect=expect,
+                margin=_margin(claim),
                 column=column_id,
                 difference=difference,
                 p_holm=p_holm,

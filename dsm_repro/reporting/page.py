@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dsm_repro.reporting import accounts, plots, verdict
+from dsm_repro.reporting import accounts, corpus_plots, plots, verdict
 from dsm_repro.reporting.blocks import Figure, Finding, Page, Section
 from dsm_repro.reporting.measures import Results
 from dsm_repro.reporting.records import Sweep
-from dsm_repro.reporting.sections import account, results, training
+from dsm_repro.reporting.sections import account, corpus, results, training
 
 _SMALL_SCALES = {"smoke", "mini"}
 #: steps in the running mean of a learning curve
@@ -62,6 +62,7 @@ def figures(sweep: Sweep, found: Results) -> dict[str, str]:
     for column in found.columns:
         if any(v.column == column.id for v in found.categories):
             drawn[f"{plots.heat_name(column.id)}.svg"] = plots.heat_map(found, sweep.arms, column.id)
+    drawn.update(corpus_plots.figures(sweep))
     return drawn
 
 
@@ -119,7 +120,7 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
         results.diagnostics(found),
         results.examples(found),
         training.mix(sweep),
-        training.corpus(sweep),
+        corpus.corpus(sweep, drawn),
         account.reference(sweep, found, banner),
         account.sharing(sweep),
         account.protocol(found),

@@ -30,7 +30,7 @@ VERDICT_COLOURS = {
     verdict.DESCRIPTIVE: "#8C6BB1",
 }
 #: stands for currentColor while matplotlib draws
-_INK = "#010203"
+INK = "#010203"
 _PANEL = '<rect width="100%" height="100%" fill="#ffffff" rx="6"/>'
 _MAX_POINTS = 100
 
@@ -45,8 +45,8 @@ class Curve:
     y: Sequence[float]
 
 
-def _style() -> dict[str, Any]:
-    ink = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
+def style_sheet() -> dict[str, Any]:
+    ink = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     return {
         **ink,
         "svg.fonttype": "none",
@@ -63,7 +63,7 @@ def _style() -> dict[str, Any]:
     }
 
 
-def _new(
+def new_figure(
     width: float, height: float, columns: int = 1, left: float = 0.7, bottom: float = 0.5, top: float = 0.1
 ) -> tuple[Figure, list[Axes]]:
     """A figure of one row of panels; sizes and margins in inches (measured ones cost a second drawing)."""
@@ -94,7 +94,7 @@ def _svg(figure: Figure, name: str) -> str:
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", text)
     text = text.replace("'DejaVu Sans', 'Bitstream Vera Sans', ", "")
-    return text.replace(_INK, "currentColor").replace("\r", "")
+    return text.replace(INK, "currentColor").replace("\r", "")
 
 
 def _rounded(svg: str) -> str:
@@ -113,7 +113,7 @@ def standalone(svg: str) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{head}>\n {_PANEL}{body}'.replace("currentColor", "#1b1f24")
 
 
-def _finish(figure: Figure, name: str) -> str:
+def finish(figure: Figure, name: str) -> str:
     return _rounded(_svg(figure, name))
 
 
@@ -122,9 +122,9 @@ def forest(compared: Sequence[Compared]) -> str:
     from matplotlib import rc_context
 
     shown = [c for c in compared if c.difference is not None]
-    with rc_context(_style()):
+    with rc_context(style_sheet()):
         labels = [f"{verdict.minus(c.a, c.b)}  ({c.column})" for c in reversed(shown)]
-        figure, (axes,) = _new(8.6, 0.75 + 0.5 * len(shown), left=_room(labels))
+        figure, (axes,) = new_figure(8.6, 0.75 + 0.5 * len(shown), left=_room(labels))
         for row, c in enumerate(reversed(shown)):
             d = c.difference
             assert d is not None
@@ -134,7 +134,7 @@ def forest(compared: Sequence[Compared]) -> str:
             axes.plot([d.value], [row], marker=marker, markersize=8, color=colour, linestyle="")
             label = f"{verdict.signed(d.value)}  {c.verdict}"
             axes.annotate(label, (d.high, row), (8, 0), textcoords="offset points", va="center", fontsize=9)
-        axes.axvline(0, color=_INK, linewidth=1)
+        axes.axvline(0, color=INK, linewidth=1)
         low = min([0.0, *(c.difference.low for c in shown if c.difference)])
         high = max([0.0, *(c.difference.high for c in shown if c.difference)])
         room = max(high - low, 1.0)
@@ -145,7 +145,7 @@ def forest(compared: Sequence[Compared]) -> str:
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color="#888888", alpha=0.25, linewidth=0.8)
         axes.set_xlabel("difference in points, with 95% interval")
-        return _finish(figure, "forest")
+        return finish(figure, "forest")
 
 
 def accuracies(results: Results, arms: Sequence[str]) -> str:
@@ -156,8 +156,8 @@ def accuracies(results: Results, arms: Sequence[str]) -> str:
     intervals = [m.interval for m in results.measured.values()]
     low, high = min(i.low for i in intervals), max(i.high for i in intervals)
     room = 0.06 * max(high - low, 1.0)
-    with rc_context(_style()):
-        figure, panels = _new(8.6, 0.75 + 0.44 * len(arms), len(columns), left=_room(arms))
+    with rc_context(style_sheet()):
+        figure, panels = new_figure(8.6, 0.75 + 0.44 * len(arms), len(columns), left=_room(arms))
         for panel, column in zip(panels, columns, strict=True):
             for row, arm in enumerate(reversed(arms)):
                 m = results.measured.get((arm, column.id))
@@ -179,7 +179,7 @@ def accuracies(results: Results, arms: Sequence[str]) -> str:
             panel.grid(axis="x", color="#888888", alpha=0.25, linewidth=0.8)
             panel.spines["left"].set_visible(False)
             panel.set_xlabel(f"accuracy, %, {column.id}")
-        return _finish(figure, "accuracy")
+        return finish(figure, "accuracy")
 
 
 def _thin(values: Sequence[float], window: int) -> list[float]:
@@ -197,8 +197,8 @@ def curves(panels: Mapping[tuple[str, str], Sequence[Curve]], arms: Sequence[str
     from matplotlib import rc_context
     from matplotlib.ticker import EngFormatter
 
-    with rc_context(_style()):
-        figure, axes = _new(8.6 if len(panels) > 1 else 5.6, 3.3, len(panels), left=0.6, top=0.35)
+    with rc_context(style_sheet()):
+        figure, axes = new_figure(8.6 if len(panels) > 1 else 5.6, 3.3, len(panels), left=0.6, top=0.35)
         for axis, ((ylabel, xlabel), lines) in zip(axes, panels.items(), strict=True):
             named: set[str] = set()
             for line in lines:
@@ -224,7 +224,7 @@ def curves(panels: Mapping[tuple[str, str], Sequence[Curve]], arms: Sequence[str
             axis.set_title(ylabel, loc="left", fontsize=10)
             if axis is axes[0]:
                 axis.legend(fontsize=9)
-        return _finish(figure, name)
+        return finish(figure, name)
 
 
 def heat_name(column: str) -> str:
@@ -240,8 +240,8 @@ def heat_map(results: Results, arms: Sequence[str], column: str) -> str:
     categories = sorted({category for category, _ in values})
     shown = [arm for arm in arms if any((c, arm) in values for c in categories)]
     palette = colormaps["cividis"]
-    with rc_context(_style()):
-        figure, (axes,) = _new(
+    with rc_context(style_sheet()):
+        figure, (axes,) = new_figure(
             max(4.5, _room(categories) + 1.2 * len(shown)),
             0.55 + 0.4 * len(categories),
             left=_room(categories),
@@ -268,4 +268,4 @@ def heat_map(results: Results, arms: Sequence[str], column: str) -> str:
         axes.tick_params(length=0)
         for side in axes.spines.values():
             side.set_visible(False)
-        return _finish(figure, heat_name(column))
+        return finish(figure, heat_name(column))

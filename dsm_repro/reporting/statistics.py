@@ -152,15 +152,15 @@ def _degrees_of_freedom(cells: Matrix) -> float:
     return float(total**2 / spread)
 
 
-def _interval(cells: Matrix, resamples: int) -> tuple[float, float, float, float]:
-    """(mean, low, high, two-sided p of mean = 0) of ``cells`` (R, Q), as shares."""
+def _interval(cells: Matrix, resamples: int, null: float = 0.0) -> tuple[float, float, float, float]:
+    """(mean, low, high, two-sided p of mean = ``null``) of ``cells`` (R, Q), as shares."""
     mean = float(cells.mean())
     boot = _bootstrap(cells, resamples)
     df = _degrees_of_freedom(cells)
     widen = max(1.0, float(stdtrit(df, 0.5 + LEVEL / 2)) / _Z)
     low, high = (float(x) for x in np.quantile(boot, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     spread = float(boot.std(ddof=1))
-    p = float(2 * stdtr(df, -abs(mean) / spread)) if spread > 0 else float(mean == 0)
+    p = float(2 * stdtr(df, -abs(mean - null) / spread)) if spread > 0 else float(mean == null)
     return mean, mean + widen * min(0.0, low - mean), mean + widen * max(0.0, high - mean), p
 
 
@@ -195,8 +195,13 @@ def sign_flip_p(per_question: NDArray[np.float64], resamples: int = RESAMPLES) -
     return (hits + 1) / (resamples + 1)
 
 
-def paired_difference(a: Matrix, b: Matrix, resamples: int = RESAMPLES, permute: bool = True) -> Difference:
+def paired_difference(
+    a: Matrix, b: Matrix, resamples: int = RESAMPLES, permute: bool = True, null: float = 0.0
+) -> Difference:
     """Arm ``a`` minus arm ``b``, (R, Q) each with the same questions; row i of both is the same seed.
+
+    ``null`` (points) is the difference that ``p`` tests; another than 0 has no McNemar test, so one replicate gets
+    the bootstrap's p too. ``p_questions`` tests 0 whatever ``null`` is.
 
     An arm with one row is set against every row of the other (one checkpoint against several).
     Raises ``ValueError`` when the shapes cannot be paired.
@@ -204,10 +209,11 @@ def paired_difference(a: Matrix, b: Matrix, resamples: int = RESAMPLES, permute:
     if a.shape[1] != b.shape[1] or (a.shape[0] != b.shape[0] and 1 not in (a.shape[0], b.shape[0])):
         raise ValueError(f"cannot pair replicates × questions {a.shape} with {b.shape}")
     cells = a - b
-    mean, low, high, p = _interval(cells, resamples)
+    mean, low, high, p = _interval(cells, resamples, null / 100)
     only_a, only_b = int((cells > 0).sum()), int((cells < 0).sum())
     if cells.shape[0] == 1:
-        p = p_questions = mcnemar_exact(only_a, only_b)
+        p_questions = mcnemar_exact(only_a, only_b)
+        p = p if null else p_questions
     else:
         p_questions = sign_flip_p(cells.mean(axis=0), resamples) if permute else float("nan")
     return Difference(100 * mean, 100 * low, 100 * high, p, p_questions, only_a, only_b, cells.shape[0], cells.shape[1])

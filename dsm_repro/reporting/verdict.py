@@ -9,6 +9,11 @@ One comparison "a against b" with an expected direction is
 * **inconclusive**: everything else: no difference, the other sign within the interval, missing runs,
   or two arms that were measured under different protocols.
 
+"a is not greater than b" (``expect: a_not_greater``) is the expectation that a − b lies below a declared margin, in
+points. The same rules decide it, with the margin in the place of 0: it is *reproduced* when the interval's upper end
+is below the margin and the adjusted p value of "the difference is the margin" is below 0.05, *contradicted* when the
+lower end is above it. That no difference was found is not enough.
+
 A comparison without an expected direction (``expect: none``) is **descriptive** and decides nothing.
 A claim of several comparisons is as good as its weakest, in the order reproduced, direction only,
 inconclusive, contradicted. A claim without expectations is descriptive.
@@ -33,16 +38,20 @@ ORDER = (REPRODUCED, DIRECTION_ONLY, INCONCLUSIVE, CONTRADICTED)
 ALPHA = 0.05
 
 
-def judge(difference: Difference | None, p_holm: float | None, expect: str) -> str:
-    """The word for one comparison. ``expect``: a_greater | b_greater | none."""
-    if expect not in ("a_greater", "b_greater"):
+def judge(difference: Difference | None, p_holm: float | None, expect: str, margin: float = 0.0) -> str:
+    """The word for one comparison. ``expect``: a_greater | b_greater | a_not_greater | none.
+
+    ``margin`` (points) is that of a_not_greater; ``p_holm`` then belongs to "the difference is the margin".
+    """
+    if expect not in ("a_greater", "b_greater", "a_not_greater"):
         return DESCRIPTIVE
     if difference is None or p_holm is None:
         return INCONCLUSIVE
     sign = 1.0 if expect == "a_greater" else -1.0
-    excludes_zero = difference.low > 0 or difference.high < 0
-    significant = excludes_zero and p_holm < ALPHA
-    if sign * difference.value > 0:
+    border = margin if expect == "a_not_greater" else 0.0
+    excludes_border = difference.low > border or difference.high < border
+    significant = excludes_border and p_holm < ALPHA
+    if sign * (difference.value - border) > 0:
         return REPRODUCED if significant else DIRECTION_ONLY
     return CONTRADICTED if significant else INCONCLUSIVE
 

@@ -9,6 +9,7 @@ from typing import Any
 from dsm_repro.config.resolve import model_parent, resolve_model
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.problemset import problem_files
 
 
@@ -44,6 +45,8 @@ def identity(config: Config) -> dict[str, Any]:
 
 
 def inputs(config: Config) -> tuple[Path, ...]:
+    """The training problems. Raises ConfigError, before any work, where test problems are among them."""
+    require_disjoint(config)
     return problem_files(config.problems, "train")
 
 

@@ -135,3 +135,9 @@ def test_wrong_word_is_one_line_that_names_it(words: list[str], said: list[str])
 def test_several_values_without_multirun_is_a_slip() -> None:
     with pytest.raises(ConfigError, match="Add -m"):
         expand(["rl=grpo,ppo"], multirun=False)
+
+
+@pytest.mark.parametrize("comparison", ["{a: grpo, b: sft, margin: 2}", "{a: grpo, b: sft, expect: a_not_greater}"])
+def test_a_margin_belongs_to_the_expectation_of_no_gain(comparison: str) -> None:
+    with pytest.raises(ConfigError, match="margin"):
+        validate_sweep(expand(["sweep=rl_algorithm", f"sweep.comparisons=[{comparison}]"]))

@@ -15,9 +15,12 @@ import pytest
 COMMAND = [sys.executable, "-m", "dsm_repro", "run", "sweep=rl_algorithm", "scale=smoke"]
 ROOT = Path(__file__).resolve().parents[2]
 #: what a stage leaves that must not depend on how it came about
-RECORDS = ("record.json", "metrics.jsonl", "samples.jsonl", "pages.jsonl", "model/model.safetensors")
+RECORDS = (
+    "record.json", "metrics.jsonl", "samples.jsonl", "pages.jsonl", "duplicates.jsonl", "pages/00000.parquet",
+    "model/model.safetensors",
+)  # fmt: skip
 #: an artifact of this stage lies in the store: kill the sweep a moment later
-KILL_AFTER = (("corpus", 0.2), ("pretrain", 1.0), ("sft", 2.0), ("rl", 0.5))
+KILL_AFTER = (("crawl", 0.5), ("corpus", 0.2), ("pretrain", 1.0), ("sft", 2.0), ("rl", 0.5))
 PATIENCE = 240.0
 
 
@@ -36,7 +39,7 @@ def published(store: Path, stage: str) -> list[Path]:
 def records(folder: Path) -> dict[str, bytes]:
     """Path in the store -> bytes, of all records of all artifacts."""
     store = folder / "store"
-    stages = ("corpus", "base", "pretrain", "sft", "rl", "evaluate")
+    stages = ("crawl", "corpus", "base", "pretrain", "sft", "rl", "evaluate")
     artifacts = [artifact for stage in stages for artifact in published(store, stage)]
     files = [artifact / name for artifact in artifacts for name in RECORDS]
     return {str(path.relative_to(store)): path.read_bytes() for path in files if path.exists()}

@@ -13,6 +13,7 @@ from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config, MixConfig, ModelSpec, PretrainConfig, SourceSpec, TinyModelConfig
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pretraining import base_stage, stage
+from dsm_repro.reasoning.benchmarks import load_own
 
 TINY = TinyModelConfig(
     hidden_size=32,
@@ -30,6 +31,7 @@ TINY = TinyModelConfig(
 def config(**changes: object) -> Config:
     made = Config()
     made.execution.device = "cpu"
+    made.corpus.decontamination.unchecked = ["miniature/test"]
     made.scale.models = {"coder": ModelSpec(tiny=TINY), "llm": ModelSpec(tiny=replace(TINY, text={"prose": 1.0}))}
     made.scale.sources = {
         "math": SourceSpec(kind="corpus"),
@@ -68,6 +70,7 @@ def corpus(tmp_path: Path) -> Path:
     folder = tmp_path / "corpus"
     folder.mkdir()
     (folder / "pages.jsonl").write_text("".join(json.dumps(page) + "\n" for page in pages))
+    (folder / "record.json").write_text(json.dumps({"benchmark": {"names": [load_own(config()).id]}}))
     return folder
 
 
@@ -111,6 +114,7 @@ def test_identity_is_of_the_model_not_of_its_name() -> None:
 
 def test_published_weights_are_loaded_and_stored(base: Path, tmp_path: Path) -> None:
     made = config()
+    made.corpus.decontamination.unchecked = ["miniature/test"]
     made.scale.models = {"coder": ModelSpec(path=str(base / "model"))}
     ctx = context(made, tmp_path)
     base_stage.STAGE.run(ctx)
@@ -120,6 +124,7 @@ def test_published_weights_are_loaded_and_stored(base: Path, tmp_path: Path) -> 
 
 def test_a_model_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     made = config()
+    made.corpus.decontamination.unchecked = ["miniature/test"]
     made.scale.models = {"coder": ModelSpec(path=str(tmp_path / "nothing"))}
     with pytest.raises(ConfigError, match="nothing: no such folder"):
         base_stage.STAGE.run(context(made, tmp_path))

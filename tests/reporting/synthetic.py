@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import synthetic_corpus
 
 CATEGORIES = (
     "Algebra", "Counting & Probability", "Geometry", "Intermediate Algebra", "Number Theory", "Prealgebra",
@@ -130,8 +131,12 @@ def write_sweep(
     scale: str = "mini",
     claim: dict[str, Any] | None = None,
     max_tokens: dict[str, int] | None = None,
+    top_tokens: dict[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Write a sweep of SFT (no rl stage, one checkpoint) and rl arms; returns the index that it wrote."""
+    """Write a sweep of SFT (no rl stage, one checkpoint) and rl arms; returns the index that it wrote.
+
+    All arms share one crawl, and those with equal ``top_tokens`` one corpus.
+    """
     arms = arms or {"SFT": 0.42, "PPO": 0.45, "GRPO": 0.53}
     ability = 0.25 * np.random.default_rng(5).standard_normal(questions)
     entries = []
@@ -146,14 +151,16 @@ def write_sweep(
                 },
                 "sft": {"batch_size": 64},
             }  # fmt: skip
-            stages = {stage: key_of(name, stage) for stage in ("corpus", "base", "pretrain", "sft")}
+            size = (top_tokens or {}).get(arm, 600_000)
+            config["corpus"] = {"reader": "miniature", "top_tokens": size, "domain_threshold": 0.1}
+            stages = {stage: key_of(name, stage) for stage in ("crawl", "corpus", "base", "pretrain", "sft")}
+            stages["corpus"] = key_of(name, "corpus", size)
             if arm != "SFT":
                 stages["rl"] = key_of(name, "rl", arm, seed)
             stages["evaluate"] = key_of(name, "evaluate", arm, *([] if arm == "SFT" else [seed]))
             rng = np.random.default_rng([len(arm), ord(arm[0]), seed])
-            funnel = [["pages", 4000], ["url dedup", 3800], ["near dedup", 3600], ["kept", 900]]
-            truth = {"rounds": [{"round": 1, "maths": {"precision": 0.97123, "recall": 0.91}}], "leaks_removed": 40}
-            corpus = {"funnel": funnel, "drops": {"score": 2700, "leak": 40}, "tokens": 250000, "truth": truth}
+            crawl, corpus = synthetic_corpus.crawl_record(), synthetic_corpus.corpus_record(size)
+            write_artifact(store, "crawl", stages["crawl"], {"record.json": crawl}, 0, 30)
             write_artifact(store, "corpus", stages["corpus"], {"record.json": corpus}, 0, 12)
             write_artifact(store, "base", stages["base"], {"record.json": {"steps": 100}}, 4e12, 40)
             mix = {

@@ -28,7 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_everything_is_written_and_small(finished: tuple[Path, Path]) -> None:
     files = {p.name: p for p in finished[1].iterdir()}
     assert {"index.html", "report.md", "arms.csv", "comparisons.csv", "categories.csv", "forest.svg", "accuracy.svg",
-            "reward.svg", "heat-cot.svg"} <= files.keys()  # fmt: skip
+            "reward.svg", "heat-cot.svg", "corpus-scores.svg", "corpus-lengths.svg"} <= files.keys()  # fmt: skip
     assert sum(p.stat().st_size for p in files.values()) < 1_000_000
     for path in files.values():
         if path.suffix == ".svg":
@@ -90,7 +90,7 @@ def test_sections_are_in_order_and_the_scale_is_said(finished: tuple[Path, Path]
     for text in (html, markdown):
         assert "tiny models trained on made problems" in text
         assert "not in the paper" in text
-        assert "truth: rounds 1: maths: precision" in text and "0.9712" in text
+        assert "From crawl to corpus" in text and "collected in round 4, the last" in text
         assert "dsm run sweep=rl_algorithm scale=mini" in text
         assert re.search(r"GRPO − SFT = \+\d+\.\d points \[−?\d+\.\d, \d+\.\d\], 3 seeds × 160 problems", text)
 
@@ -111,8 +111,8 @@ def test_an_arm_with_one_checkpoint_counts_once(finished: tuple[Path, Path]) -> 
 
 
 def test_sharing_is_counted(finished: tuple[Path, Path]) -> None:
-    # corpus, base, pretrain, sft once; six rl; seven evaluations. Apart: SFT runs once, PPO and GRPO three times each.
-    assert "17 stages stand for the 41 that separate runs would execute" in (finished[1] / "report.md").read_text()
+    # crawl, corpus, base, pretrain, sft once; six rl; seven evaluations. Apart: one run of SFT, three of PPO, of GRPO.
+    assert "18 stages stand for the 48 that separate runs would execute" in (finished[1] / "report.md").read_text()
 
 
 def test_failed_blocked_missing_and_damaged_runs_are_shown(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_sweep_without_any_result_still_renders(tmp_path: Path) -> None:
         arm["states"] = dict.fromkeys(arm["stages"], "waiting")
     synthetic.write_index(tmp_path, index)
     html = render_sweep(tmp_path, index["name"], tmp_path / "reports").read_text()
-    assert "Inconclusive" in html and "unfinished, waits for corpus" in html
+    assert "Inconclusive" in html and "unfinished, waits for crawl" in html
     index["sweep"] = None
     index["arms"] = []
     synthetic.write_index(tmp_path, index)

@@ -114,3 +114,15 @@ def test_without_a_true_difference_a_sweep_rarely_decides(seed_spread: float) ->
 def test_a_large_true_difference_is_found() -> None:
     reproduced, contradicted = _share_decided(0.01, 0.12, sweeps=100)
     assert reproduced >= 0.8 and contradicted == 0
+
+
+def test_p_of_a_margin_is_that_of_the_shifted_difference() -> None:
+    rng = np.random.default_rng(3)
+    a, b = (rng.integers(0, 2, (3, 400)).astype(float) for _ in range(2))
+    zero = s.paired_difference(a, b)
+    margin = s.paired_difference(a, b, null=zero.value)
+    assert (zero.value, zero.low, zero.high) == (margin.value, margin.low, margin.high)
+    assert margin.p == pytest.approx(1.0)
+    # the interval's end is where p is 0.05, to within the bootstrap's own error
+    assert s.paired_difference(a, b, null=zero.high).p == pytest.approx(0.05, abs=0.02)
+    assert s.paired_difference(a[:1], b[:1], null=99.0).p < 1e-6

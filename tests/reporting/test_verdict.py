@@ -29,6 +29,25 @@ def test_rules(value: float, low: float, high: float, p_holm: float, expect: str
     assert v.judge(difference(value, low, high), p_holm, expect) == word
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "p_holm", "word"),
+    [
+        (0.3, -1.2, 1.8, 0.01, v.REPRODUCED),
+        (-5.0, -7.0, -3.0, 0.001, v.REPRODUCED),
+        # a gain that is there and is smaller than what was declared to count
+        (1.5, 0.4, 2.6, 0.02, v.REPRODUCED),
+        (0.3, -3.2, 3.8, 0.2, v.DIRECTION_ONLY),
+        (0.3, -1.2, 1.8, 0.06, v.DIRECTION_ONLY),
+        (4.0, 1.0, 7.0, 0.4, v.INCONCLUSIVE),
+        (9.0, 6.0, 12.0, 0.001, v.CONTRADICTED),
+    ],
+)
+def test_no_gain_is_shown_by_an_interval_below_the_margin(
+    value: float, low: float, high: float, p_holm: float, word: str
+) -> None:
+    assert v.judge(difference(value, low, high), p_holm, "a_not_greater", margin=3.0) == word
+
+
 def test_missing_data_is_inconclusive() -> None:
     assert v.judge(None, None, "a_greater") == v.INCONCLUSIVE
     assert "could not be measured: GRPO failed" in v.sentence("GRPO", "SFT", None, "GRPO failed")

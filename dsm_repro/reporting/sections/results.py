@@ -117,7 +117,11 @@ def comparisons(results: Results) -> Section:
 
 
 def _comparison(c: Compared) -> list[Cell]:
-    expected = {"a_greater": f"{c.a} higher", "b_greater": f"{c.b} higher"}.get(c.expect, "no expectation")
+    expected = {
+        "a_greater": f"{c.a} higher",
+        "b_greater": f"{c.b} higher",
+        "a_not_greater": f"{c.a} less than {c.margin:g} points higher (p: of that margin)",
+    }.get(c.expect, "no expectation")
     d = c.difference
     verdict = Cell(c.verdict, tone=c.verdict)
     if d is None:

@@ -1,9 +1,8 @@
-"""How the arms came to be: compute, learning curves, data mix, corpus."""
+"""How the arms came to be: compute, learning curves, data mix."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from dsm_repro.reporting.accounts import spent_flops, stage_artifacts, steps
 from dsm_repro.reporting.blocks import DASH, Cell, Figure, Section, Table, Text, cells, count, points, si
@@ -118,53 +117,3 @@ def mix(sweep: Sweep) -> Section | None:
     note = "Shares of tokens. Marked where the achieved share is more than one point off its target."
     unique = list({tuple(row): row for row in rows}.values())
     return Section("mix", "Data mix", [Table("Shares of the pre-training tokens", columns, unique, note)])
-
-
-def corpus(sweep: Sweep) -> Section | None:
-    found = {a.key: (run, a) for run, a in stage_artifacts(sweep, "corpus")}
-    if not found:
-        return None
-    blocks: list[object] = []
-    for key, (_, artifact) in found.items():
-        arms = [r.arm for r in sweep.runs if r.keys.get("corpus") == key]
-        whose = "" if len(found) == 1 else f" ({', '.join(dict.fromkeys(arms))})"
-        record = artifact.record
-        funnel = [(str(name), float(n)) for name, n in record.get("funnel") or ()]
-        if funnel:
-            top = max(n for _, n in funnel) or 1.0
-            rows, before = [], None
-            for name, n in funnel:
-                kept = DASH if not before else f"{100 * n / before:.1f}%"
-                rows.append(cells(name.replace("_", " "), Cell(count(n), bar=n / top), kept))
-                before = n
-            columns = [("Step", "<"), ("Left", ">"), ("Of the step before", ">")]
-            blocks.append(Table(f"From crawl to corpus{whose}", columns, rows))
-        drops = sorted((record.get("drops") or {}).items(), key=lambda item: (-float(item[1]), item[0]))
-        if drops:
-            rows = [cells(reason.replace("_", " "), count(float(n))) for reason, n in drops]
-            blocks.append(Table(f"Pages dropped, by reason{whose}", [("Reason", "<"), ("Pages", ">")], rows))
-        facts = [(name, record[name]) for name in ("tokens", "score_threshold") if record.get(name) is not None]
-        facts += list(_flat(record.get("truth") or {}, "truth"))
-        if facts:
-            rows = [cells(name, show(_round(value))) for name, value in facts]
-            note = "Truth figures compare the corpus with the hidden labels of the miniature web."
-            blocks.append(Table(f"Corpus{whose}", [("Figure", "<"), ("Value", ">")], rows, note))
-    return Section("corpus", "Corpus", blocks) if blocks else None
-
-
-def _flat(value: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
-    for key, item in value.items():
-        name = f"{prefix}: {key.replace('_', ' ')}"
-        if isinstance(item, Mapping):
-            flat += _flat(item, name)
-        elif isinstance(item, list) and item and all(isinstance(part, Mapping) for part in item):
-            for number, part in enumerate(item, 1):
-                flat += _flat(part, f"{name} {number}")
-        else:
-            flat.append((name, item))
-    return flat
-
-
-def _round(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
