@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,29 @@ from dsm_repro.corpus.classifier import POSITIVE, line, load, score_lines
 
 @dataclass(frozen=True)
 class Way:
-    """``score`` gives the positive label's probability of every document."""
+    """``score`` gives the positive label's probability of every document; ``beside`` is our way to the same input."""
 
     name: str
     score: Callable[[Sequence[str]], list[float]]
+    #: "raw": texts as extracted; "lines": as the classifier reads them
+    reads: str
+    beside: str = ""
 
 
 def ways(model_path: Path) -> dict[str, Way]:
-    """The ways of scoring. ``lines`` are texts as the classifier reads them, ``raw`` are texts as extracted."""
+    """The ways of scoring by a short name."""
     model = load(model_path)
     theirs = _datatrove_filter(model_path)
     return {
-        "ours, raw": Way(
-            "ours: tokens and scores of raw texts", lambda texts: list(score_lines(model, map(line, texts)))
+        "ours": Way("ours: tokens, then scores", lambda texts: list(score_lines(model, map(line, texts))), "raw"),
+        "same": Way(
+            "datatrove: our tokens, then its filter", lambda texts: _run(theirs, map(line, texts)), "raw", "ours"
         ),
-        "ours, lines": Way("ours: scores of tokenized lines", lambda texts: list(score_lines(model, texts))),
-        "datatrove, raw": Way("datatrove: raw texts", lambda texts: _run(theirs, texts)),
-        "datatrove, lines": Way("datatrove: tokenized lines", lambda texts: _run(theirs, texts)),
+        "raw": Way("datatrove: its filter on raw text", lambda texts: _run(theirs, texts), "raw", "ours"),
+        "our lines": Way("ours: scores of lines of tokens", lambda texts: list(score_lines(model, texts)), "lines"),
+        "lines": Way(
+            "datatrove: its filter on lines of tokens", lambda texts: _run(theirs, texts), "lines", "our lines"
+        ),
     }
 
 
@@ -60,7 +66,7 @@ def _datatrove_filter(model_path: Path) -> Any:
     return made
 
 
-def _run(step: Any, texts: Sequence[str]) -> list[float]:
+def _run(step: Any, texts: Iterable[str]) -> list[float]:
     from datatrove.data import Document
 
     documents = (Document(text=text, id=str(number)) for number, text in enumerate(texts))

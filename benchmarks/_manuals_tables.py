@@ -9,6 +9,7 @@ from typing import Any
 from _held_out import Counts, Result
 from _loop_check import DomainCheck, PathCheck
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _WIDTH = 130
@@ -64,7 +65,7 @@ def print_loop(
          f"{item['accepted_prefixes']} of {item['proposed_prefixes']}", str(item["new_positives"])]
         for item in record["rounds"]
     ]  # fmt: skip
-    heads = ("round", "positives", "pages", "tokens", "threshold", "overlap", "domains", "paths accepted", "new")
+    heads: tuple[str, ...] = ("round", "positives", "pages", "tokens", "threshold", "overlap", "domains", "paths accepted", "new")
     _print(f"the loop, {seeds}", heads, rows, left=0)
     print(
         f"collected pages that the truth can tell: precision {_number(pages.precision)}, "
@@ -115,7 +116,7 @@ def _number(value: float | None) -> str:
 
 
 def _print(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> None:
-    table = Table(title=title)
+    table = Table(title=escape(title))
     for index, head in enumerate(heads):
         table.add_column(head, justify="left" if index < left else "right")
     for row in rows:

@@ -9,13 +9,15 @@ ratio falls short, because the second worker has no core of its own.
 
 cost: processor time of each step for one document, from 10^4 to 10^6 generated documents. Steps that sort or
 merge everything may grow as n log n, the others should be flat. Documents are short (``--words``): a longer one
-costs more in every step, so the figures are for comparing sizes, not for planning. What is not measured: disks
-and networks, and the growth of memory (see the benchmark of signatures for that).
+costs more in every step, so the figures are for comparing sizes, not for planning. The largest size is measured
+once, the others by turns, the median of which is shown. What is not measured: disks and networks, and the growth of
+memory (``signatures_memory.py`` does the signatures').
 
 classification: documents a second of our scoring and of datatrove's ``FastTextClassifierFilter`` on one model and
 the same documents, by turns, in one process. Its check for a distribution by name is bypassed, nothing else
-(``_curation_classification.py`` says why). It reads raw text; ours reads tokens that keep mathematics apart, and
-making them is part of the time, so both are also measured on lines tokenized beforehand.
+(``_curation_classification.py`` says why). The model knows tokens that keep mathematics apart. To give the same
+scores datatrove needs these too; on raw text its filter saves making them, and scores words that the model does not
+know (``x^2=9,`` is one). Lines of tokens made beforehand show the scoring alone.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "workers" in parts:
             workers(options.pages, options.turns, options.signer, folder)
         if "cost" in parts:
-            cost(options.largest, options.largest_html, options.words, folder)
+            cost(options.largest, options.largest_html, options.words, options.turns, folder)
         if "classification" in parts:
             classification(options.documents, options.document_words, options.turns, folder)
     return 0
@@ -78,24 +80,26 @@ def workers(pages: int, turns: int, signer: str, folder: Path) -> None:
     _print(title, ("turn", "one worker, s", "two workers, s", "ratio"), rows)
 
 
-def cost(largest: int, largest_html: int, words: int, folder: Path) -> None:
+def cost(largest: int, largest_html: int, words: int, turns: int, folder: Path) -> None:
     """Print milliseconds a document of each step by number of documents."""
     from _curation_cost import measure, train_model
 
     model = train_model(folder, words, dim=64, bucket=100_000)
     sizes = [size for size in (10_000, 100_000, 1_000_000) if size < largest] + [largest]
-    measure(sizes[0], min(sizes[0], largest_html), words, folder, model)  # imports and caches, not counted
-    found: dict[str, dict[int, float]] = {}
+    found: dict[str, dict[int, list[float]]] = {}
     sorts = set()
-    for size in sizes:
-        for item in measure(size, size if size <= largest_html else 0, words, folder, model):
-            found.setdefault(item.step, {})[size] = item.milliseconds
-            sorts |= {item.step} if item.sort else set()
+    measure(sizes[0], min(sizes[0], largest_html), words, folder, model)  # imports and caches, not counted
+    for turn in range(turns):
+        for size in sizes if turn == 0 else sizes[:-1]:
+            # extraction takes longest and reads one file after another whatever their number: one turn
+            for item in measure(size, size if size <= largest_html and turn == 0 else 0, words, folder, model):
+                found.setdefault(item.step, {}).setdefault(size, []).append(item.milliseconds)
+                sorts |= {item.step} if item.sort else set()
     rows = []
     for step, by_size in found.items():
-        there = [by_size[size] for size in sizes if size in by_size]
-        cells = [f"{by_size[size]:.4f}" if size in by_size else "" for size in sizes]
-        rows.append([step, *cells, f"{there[-1] / there[0]:.2f}" if there[0] else "", "sorts" if step in sorts else ""])
+        there = [median(by_size[size]) for size in sizes if size in by_size]
+        cells = [f"{median(by_size[size]):.4f}" if size in by_size else "" for size in sizes]
+        rows.append([step, *cells, f"{there[-1] / there[0]:.2f}", "sorts" if step in sorts else ""])
     heads = ("step", *(f"{size:,}" for size in sizes), "last / first", "")
     _print(f"milliseconds of processor time a document, {words} words each", heads, rows)
 
@@ -119,21 +123,17 @@ def classification(count: int, words: int, turns: int, folder: Path) -> None:
     scores: dict[str, list[float]] = {}
     for _ in range(turns):
         for name, way in every.items():
-            spent, scores[name] = seconds(way, inputs[name.split(", ")[1]])
+            spent, scores[name] = seconds(way, inputs[way.reads])
             taken[name].append(spent)
     rows = []
     for name, way in every.items():
-        whose, what = name.split(", ")
-        ratios = [theirs / mine for mine, theirs in zip(taken[name], taken[f"datatrove, {what}"], strict=True)]
-        rate = f"{count / median(taken[name]):,.0f}"
-        rows.append([way.name, rate, f"{median(ratios):.2f}" if whose == "ours" else ""])
-    _print(
-        f"{count} documents of {words} words, dim 256, {turns} turns",
-        ("way", "documents a second", "ours / datatrove"),
-        rows,
-    )
-    furthest = max(abs(a - b) for a, b in zip(scores["ours, lines"], scores["datatrove, lines"], strict=True))
-    print(f"scores of the same lines differ by at most {furthest:.1e}")
+        ours = taken[way.beside] if way.beside else taken[name]
+        ratios = [theirs / mine for mine, theirs in zip(ours, taken[name], strict=True)]
+        rows.append([way.name, f"{count / median(taken[name]):,.0f}", f"{median(ratios):.2f}" if way.beside else ""])
+    title = f"{count} documents of {words} words, dim 256, {turns} turns"
+    _print(title, ("way", "documents a second", "ours is so many times as fast"), rows)
+    furthest = max(abs(a - b) for a, b in zip(scores["ours"], scores["same"], strict=True))
+    print(f"ours and datatrove's scores of the same tokens differ by at most {furthest:.1e}")
 
 
 def _print(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
