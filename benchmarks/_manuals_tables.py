@@ -65,7 +65,17 @@ def print_loop(
          f"{item['accepted_prefixes']} of {item['proposed_prefixes']}", str(item["new_positives"])]
         for item in record["rounds"]
     ]  # fmt: skip
-    heads: tuple[str, ...] = ("round", "positives", "pages", "tokens", "threshold", "overlap", "domains", "paths accepted", "new")
+    heads: tuple[str, ...] = (
+        "round",
+        "positives",
+        "pages",
+        "tokens",
+        "threshold",
+        "overlap",
+        "domains",
+        "paths accepted",
+        "new",
+    )
     _print(f"the loop, {seeds}", heads, rows, left=0)
     print(
         f"collected pages that the truth can tell: precision {_number(pages.precision)}, "
