@@ -30,11 +30,11 @@ class Cost:
 
 def measure(count: int, html_count: int, words: int, folder: Path, model: Path) -> list[Cost]:
     """Every step once over the first ``count`` documents (extraction: over the first ``html_count``)."""
-    texts = write_texts(count, words, folder / "texts")
+    texts = write_texts(count, words, folder / f"texts-{words}")
     work = folder / "work"
     found = []
     if html_count:
-        pages = write_html(html_count, words, folder / "html")
+        pages = write_html(html_count, words, folder / f"html-{words}")
         found.append(_timed("read: extraction, filters, language", html_count, lambda: _read(pages, work / "read")))
     found += _shard_steps(count, texts, work, model)
     found += _global_steps(count, texts, work)
@@ -51,7 +51,7 @@ def train_model(folder: Path, words: int, *, dim: int, bucket: int) -> Path:
 
     path = folder / f"model-{words}-{dim}-{bucket}.bin"
     if not path.exists():
-        (source,) = write_texts(1, words, folder / "texts")
+        (source,) = write_texts(1, words, folder / f"texts-{words}")
         lines = [line(text) for text in read_column(source, "text")]
         data = folder / "model.txt"
         data.write_text(
