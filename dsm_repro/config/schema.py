@@ -263,18 +263,8 @@ class BudgetConfig:
 
 
 @dataclass
-class PPOConfig:
-    """What only PPO needs (Eq. 1-2). The paper gives no values: these are ours."""
-
-    gamma: float = 1.0
-    gae_lambda: float = 1.0
-    critic_learning_rate: float = 1e-5
-    whiten_advantages: bool = True
-
-
-@dataclass
 class RLConfig:
-    """§4. ``method`` is none | grpo | ppo (one file in ``rl/estimators/`` each)."""
+    """§4. ``method`` is none or the name of a file in ``rl/estimators/``."""
 
     method: str = "grpo"
     questions: int = 2_000
@@ -300,7 +290,8 @@ class RLConfig:
     std_ddof: int = 0
     std_guard: float = 1e-8
     budget: BudgetConfig = field(default_factory=BudgetConfig)
-    ppo: PPOConfig = field(default_factory=PPOConfig)
+    #: the method's own settings; its YAML lists them
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -208,14 +208,8 @@ def check_sft(config: Config) -> Iterator[str]:
 
 def check_rl(config: Config) -> Iterator[str]:
     part = config.rl
-    yield from _one_of("rl.method", part.method, ("none", "grpo", "ppo"))
     if part.method == "none":
         return
-    if part.method == "grpo" and part.group_size < 2:
-        yield (
-            f"rl.group_size={part.group_size}: a group needs at least 2 completions (Eq. 3 divides by the group's "
-            "standard deviation). Set rl.group_size to 2 or more, or rl=ppo."
-        )
     yield from _at_least("rl.group_size", part.group_size, 1)
     for key in ("questions", "questions_per_step", "max_completion_length", "updates_per_exploration"):
         yield from _at_least(f"rl.{key}", getattr(part, key), 1)
@@ -241,10 +235,6 @@ def check_rl(config: Config) -> Iterator[str]:
     yield from _betas("rl", part.adam_beta1, part.adam_beta2)
     yield from _one_of("rl.budget.unit", part.budget.unit, ("flops", "steps"))
     yield from _positive("rl.budget.amount", part.budget.amount)
-    if part.method == "ppo":
-        yield from _probability("rl.ppo.gamma", part.ppo.gamma)
-        yield from _probability("rl.ppo.gae_lambda", part.ppo.gae_lambda)
-        yield from _positive("rl.ppo.critic_learning_rate", part.ppo.critic_learning_rate)
 
 
 def check_reward(config: Config) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache
 
@@ -27,6 +28,8 @@ class Batch:
     #: (B, T), right-padded; the end-of-sequence token, where there is one, is part of the completion
     completion_ids: Tensor
     completion_mask: Tensor
+    #: (B, T) 1 on the tokens that the policy wrote; a tool's output is read by the model and not learned from
+    written: Tensor
 
     def __len__(self) -> int:
         return self.completion_ids.shape[0]
@@ -48,6 +51,7 @@ class Batch:
             owner,
             self.completion_ids[index, :stop],
             mask[:, :stop],
+            self.written[index, :stop],
         )
 
     def micro_batches(self, rows: int) -> Iterator[tuple[Tensor, Batch]]:
@@ -55,6 +59,31 @@ class Batch:
         order = self.lengths.argsort(stable=True)
         for index in order.split(rows):
             yield index, self.rows(index)
+
+
+def concatenate(parts: Sequence[Batch], pad_id: int) -> Batch:
+    """Batches one after another, padded to the widest."""
+    if len(parts) == 1:
+        return parts[0]
+    prompt_width = max(part.prompt_ids.shape[1] for part in parts)
+    width = max(part.completion_ids.shape[1] for part in parts)
+
+    def left(name: str, fill: int) -> Tensor:
+        rows = [getattr(part, name) for part in parts]
+        return torch.cat([functional.pad(row, (prompt_width - row.shape[1], 0), value=fill) for row in rows])
+
+    def right(name: str, fill: int) -> Tensor:
+        rows = [getattr(part, name) for part in parts]
+        return torch.cat([functional.pad(row, (0, width - row.shape[1]), value=fill) for row in rows])
+
+    owners, prompts = [], 0
+    for part in parts:
+        owners.append(part.owner + prompts)
+        prompts += len(part.prompt_ids)
+    return Batch(
+        left("prompt_ids", pad_id), left("prompt_mask", 0), torch.cat(owners),
+        right("completion_ids", pad_id), right("completion_mask", 0), right("written", 0),
+    )  # fmt: skip
 
 
 def completion_hidden(backbone: nn.Module, batch: Batch) -> Tensor:
@@ -100,12 +129,12 @@ def completion_hidden(backbone: nn.Module, batch: Batch) -> Tensor:
 
 
 def completion_logps(model: Any, batch: Batch, temperature: float) -> Tensor:
-    """log pi of each completion token at ``temperature``, (B, T), zero on padding.
+    """log pi of each token that the policy wrote, at ``temperature``; (B, T), zero elsewhere.
 
-    The head is applied to completion tokens only, never to prompts or padding.
+    The head is applied to these tokens only, never to prompts, a tool's output or padding.
     """
     hidden = completion_hidden(model.base_model, batch)
-    mask = batch.completion_mask.bool()
+    mask = batch.written.bool()
     states, targets = hidden[mask], batch.completion_ids[mask]
 
     def score(states: Tensor, targets: Tensor) -> Tensor:

@@ -27,9 +27,9 @@ class Critic(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, batch: Batch) -> Tensor:
-        """(B, T) values, zero on padding."""
+        """(B, T) values, zero where the policy did not write."""
         values: Tensor = self.head(completion_hidden(self.backbone, batch))[..., 0]
-        return values * batch.completion_mask
+        return values * batch.written
 
 
 def accumulate(
@@ -54,7 +54,7 @@ def accumulate(
     for index, part in batch.micro_batches(micro_batch):
         predicted = critic(part)
         target = returns_of(index, predicted.detach())
-        loss = objectives.value_loss(predicted, target, part.completion_mask) * (len(part) / len(batch))
+        loss = objectives.value_loss(predicted, target, part.written) * (len(part) / len(batch))
         backward(loss)
         width = predicted.shape[1]
         values[index, :width], returns[index, :width] = predicted.detach(), target

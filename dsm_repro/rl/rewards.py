@@ -1,32 +1,56 @@
-"""The rule reward of §4.2's labels: the grader's verdict on the extracted answer, counted by kind at every step."""
+"""Rewards of completions. The rule reward is the grader's verdict on the extracted answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
-from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import RewardConfig
+from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning.extraction import extract
+from dsm_repro.rl.estimators.base import Steps
 
 if TYPE_CHECKING:
     from dsm_repro.reasoning.grading import Grader
+    from dsm_repro.rl.batch import Batch
 
 #: the grader's statuses and the names they have in the metrics
 STATUSES = {"correct": "right", "incorrect": "wrong", "no_answer": "no_answer", "ungradable": "ungradable"}
 
 
 @dataclass(frozen=True)
+class Completions:
+    """What is to be rewarded: B completions, those of one question in consecutive rows."""
+
+    texts: Sequence[str]
+    #: the question of each
+    problems: Sequence[Problem]
+    #: the tokens, as the policy drew them
+    batch: Batch
+
+
+@dataclass(frozen=True)
 class Rewards:
-    """One reward per completion, and how many completions had which verdict."""
+    """One reward per completion, how many completions had which verdict, and which were right by the rule."""
 
     values: list[float]
     counts: dict[str, int]
+    correct: list[bool]
+    #: where steps are judged
+    steps: Steps | None = None
+    #: spent on a reward model, by purpose
+    flops: dict[str, float] = field(default_factory=dict)
 
     @property
     def ungradable_share(self) -> float:
         return self.counts["ungradable"] / max(len(self.values), 1)
+
+
+class RewardFunction(Protocol):
+    """Anything that rewards completions; every kind of reward also counts the rule's verdicts."""
+
+    def __call__(self, completions: Completions) -> Rewards: ...
 
 
 class RuleReward:
@@ -36,21 +60,23 @@ class RuleReward:
     """
 
     def __init__(self, config: RewardConfig, grader: Grader) -> None:
-        if config.kind != "rule":
-            raise ConfigError(f"reward.kind={config.kind}: unknown. Use rule.")
         self.config = config
         self.grader = grader
 
-    def __call__(self, completions: Sequence[str], answers: Sequence[str]) -> Rewards:
-        """Grade ``completions[i]`` against ``answers[i]``; equal pairs are graded once."""
-        pairs = [(extract(text).answer, gold) for text, gold in zip(completions, answers, strict=True)]
+    def __call__(self, completions: Completions) -> Rewards:
+        """Grade each completion against its question's answer; equal pairs are graded once."""
+        pairs = [
+            (extract(text).answer, problem.answer)
+            for text, problem in zip(completions.texts, completions.problems, strict=True)
+        ]
         distinct = list(dict.fromkeys(pairs))
         verdicts = dict(zip(distinct, self.grader.grade_many(distinct), strict=True))
         counts = dict.fromkeys(STATUSES.values(), 0)
         for pair in pairs:
             counts[STATUSES[verdicts[pair].status]] += 1
+        correct = [verdicts[pair].status == "correct" for pair in pairs]
         good, bad = self.config.correct, self.config.incorrect
-        return Rewards([good if verdicts[pair].status == "correct" else bad for pair in pairs], counts)
+        return Rewards([good if right else bad for right in correct], counts, correct)
 
 
 def zero_variance_share(rewards: Sequence[float], group_size: int) -> float:

@@ -130,14 +130,15 @@ def sample(
         tokens, logps, lengths, truncated = _decode(model, ids, mask, group_size, sampling, eos_ids, pad_id, generator)
     # tensors made in inference mode cannot enter autograd; copies made outside can
     width = int(lengths.max())
-    positions = torch.arange(width, device=ids.device)
+    written = (torch.arange(width, device=ids.device)[None] < lengths[:, None]).long()
     return Rollouts(
         batch=Batch(
             prompt_ids=ids,
             prompt_mask=mask,
             owner=torch.arange(len(prompts), device=ids.device).repeat_interleave(group_size),
             completion_ids=tokens[:, :width].clone(),
-            completion_mask=(positions[None] < lengths[:, None]).long(),
+            completion_mask=written,
+            written=written,
         ),
         logps=logps[:, :width].clone(),
         truncated=truncated.clone(),

@@ -25,9 +25,10 @@ from dsm_repro.reasoning.grading import Grader
 from dsm_repro.rl import estimators
 from dsm_repro.rl.arguments import grpo_config
 from dsm_repro.rl.critic import Critic
+from dsm_repro.rl.exploration import Metrics, Task
 from dsm_repro.rl.questions import load_questions
 from dsm_repro.rl.rewards import RuleReward
-from dsm_repro.rl.trainer import Metrics, PolicyGradientTrainer, Task
+from dsm_repro.rl.trainer import PolicyGradientTrainer
 from dsm_repro.training.callbacks import Checkpoints
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, resolve_device, save_model
 from dsm_repro.training.trainer import checkpoint_to_resume, prepare_torch, read_metrics
@@ -57,7 +58,6 @@ class Ledger:
     def __init__(self, ctx: StageContext) -> None:
         self.ctx = ctx
         self.rl = ctx.config.rl
-        self.rollouts = self.rl.questions_per_step * self.rl.group_size
 
     def __call__(self, step: int, metrics: Metrics, flops: dict[str, float]) -> bool:
         """Write one line of metrics; whether the budget is spent.
@@ -74,7 +74,7 @@ class Ledger:
                 f"rl.learning_rate={self.rl.learning_rate:g}: the loss is {metrics['loss']} and the gradient norm "
                 f"{metrics['grad_norm']} at step {step}: training diverged. Lower the learning rate."
             )
-        share = (metrics["ungradable"] or 0) / self.rollouts
+        share = (metrics["ungradable"] or 0) / (metrics["completions"] or 1)
         if share > ctx.config.reward.max_ungradable:
             logger.warning(
                 "rl step %d: %.1f%% of the answers could not be graded (reward.max_ungradable=%g). "
@@ -124,7 +124,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
             "of several processes."
         )
     critic = Critic(load_model(start, "float32", device).base_model) if estimator.needs_critic else None
-    outside_loss = rl.kl_coefficient != 0.0 and estimator.loss_kl_coefficient == 0.0
+    outside_loss = (estimator.needs_reference or estimator.offline) and estimator.loss_kl_coefficient == 0.0
     reference = load_model(start, "float32", device).requires_grad_(False) if outside_loss else None
     ledger = Ledger(ctx)
     with Grader(config.grader) as grader:
@@ -152,8 +152,7 @@ def _check_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prom
 
 def _record(ctx: StageContext, grader_id: str) -> dict[str, Any]:
     config, lines = ctx.config, read_metrics(ctx)
-    rollouts = config.rl.questions_per_step * config.rl.group_size
-    shares = [(line["ungradable"] / rollouts, line["step"]) for line in lines]
+    shares = [(line["ungradable"] / line["completions"], line["step"]) for line in lines]
     alarming = [(share, step) for share, step in shares if share > config.reward.max_ungradable]
     alarm = None
     if alarming:

@@ -11,6 +11,7 @@ from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.problemset import problem_files
+from dsm_repro.rl import estimators
 
 
 def parents(config: Config) -> tuple[str, ...]:
@@ -19,15 +20,14 @@ def parents(config: Config) -> tuple[str, ...]:
 
 def identity(config: Config) -> dict[str, Any]:
     """What changes the result: the method's own settings, the reward and its grader, questions, wording, seed."""
+    estimator = estimators.build(config.rl)
     rl = asdict(config.rl)
-    ppo = rl.pop("ppo")
-    if config.rl.method == "ppo":
-        rl["ppo"] = ppo
-        for unused in ("std_ddof", "std_guard"):
-            rl.pop(unused)
-    # the clip range cannot matter while the ratio is 1
-    if config.rl.updates_per_exploration == 1:
-        rl.pop("clip_epsilon")
+    # those that the method uses are among its own numbers
+    for knob in ("method", "options", "clip_epsilon", "kl_coefficient", "std_ddof", "std_guard"):
+        rl.pop(knob)
+    # by what it is, not by its name: a method that comes down to another one shares its run
+    rl["method"] = type(estimator).__name__
+    rl["estimator"] = estimator.identity(config.rl.updates_per_exploration)
     reward = asdict(config.reward)
     problems = asdict(config.problems)
     # about SFT solutions; evaluation; and a file that enters by its digest
@@ -59,10 +59,11 @@ def estimate(config: Config) -> Estimate:
     generated = rl.questions_per_step * rl.group_size * completion
     tokens = generated + rl.questions_per_step * prompt
     update = training_flops(spec, tokens, completion + prompt) or 0.0
-    critic, reference = rl.method == "ppo", rl.kl_coefficient > 0
+    estimator = estimators.build(rl)
+    critic, reference = estimator.needs_critic, estimator.needs_reference or estimator.offline
     # a forward pass is a third of an update; the rollouts cost about one, the reference one
     per_exploration = update * (1 + reference) / 3 + update * (1 + critic) * rl.updates_per_exploration
-    notes = list(_notes(config))
+    notes = list(estimator.notes(rl))
     if rl.budget.unit == "steps":
         explorations = rl.budget.amount / rl.updates_per_exploration
         flops = per_exploration * explorations
@@ -81,13 +82,6 @@ def estimate(config: Config) -> Estimate:
     )
 
 
-def _notes(config: Config) -> tuple[str, ...]:
-    rl = config.rl
-    if rl.updates_per_exploration == 1:
-        return (f"rl.clip_epsilon={rl.clip_epsilon:g} is inert at one update per exploration: the ratio is 1",)
-    return ()
-
-
 def run(ctx: StageContext) -> None:
     """Train ``parents``' model and leave ``model/``, ``metrics.jsonl`` and the record."""
     from dsm_repro.rl.run import train
@@ -95,4 +89,4 @@ def run(ctx: StageContext) -> None:
     ctx.record(train(ctx, ctx.parents[parents(ctx.config)[0]] / "model"))
 
 
-STAGE = Stage(name="rl", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)
+STAGE = Stage(name="rl", version=2, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)

@@ -21,21 +21,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from trl import GRPOConfig, GRPOTrainer
 
 from dsm_repro.config.schema import RLConfig
-from dsm_repro.miniature.problems import Problem
 from dsm_repro.rl import accounting, objectives
 from dsm_repro.rl.batch import Batch, completion_logps
 from dsm_repro.rl.critic import Critic, accumulate, explained_variance
-from dsm_repro.rl.estimators import Estimator, Signals
-from dsm_repro.rl.questions import questions_of_step
-from dsm_repro.rl.rewards import Rewards, zero_variance_share
-from dsm_repro.rl.rollouts import Sampling, sample, step_generator
+from dsm_repro.rl.estimators import Estimator
+from dsm_repro.rl.exploration import Explorer, Metrics, Task
 from dsm_repro.training.models import model_shape
 
 #: on a CPU, passes of like-sized short rows waste less on padding than one pass over the batch
 CPU_MICRO_BATCH = 64
 EXTRA_STATE = "rl_state.pt"
-
-Metrics = dict[str, float | int | None]
 
 
 @dataclass
@@ -44,22 +39,15 @@ class Experience:
 
     batch: Batch
     advantages: Tensor
+    #: (B, T) weight of each token in the objective
+    weights: Tensor
     ref_logps: Tensor | None
     lengths: accounting.Lengths
     metrics: Metrics
     #: targets of the critic, from the values before its first update
     returns: Tensor | None = None
-    #: log pi_old by micro-batch, kept only where a second update will need it
+    #: log pi_old by micro-batch, where an update cannot take its own log-probabilities for them
     old_logps: list[Tensor] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is learned: questions with their prompts, and how a completion is rewarded."""
-
-    questions: Sequence[Problem]
-    prompts: Sequence[str]
-    reward: Callable[[Sequence[str], Sequence[str]], Rewards]
 
 
 class PolicyGradientTrainer(GRPOTrainer):
@@ -69,7 +57,8 @@ class PolicyGradientTrainer(GRPOTrainer):
         on_step: called after every update with (step, metrics, flops by purpose of that step); returns
             whether to stop.
         on_checkpoint: called with the folder of a checkpoint, to put more into it.
-        reference: the frozen reference policy of a method whose loss has no KL term; else TRL loads it.
+        reference: the frozen reference policy of a method whose loss has no KL term; else TRL loads it. A method
+            that learns from completions of the starting model draws them from it.
     """
 
     def __init__(
@@ -101,7 +90,7 @@ class PolicyGradientTrainer(GRPOTrainer):
             raise ValueError(f"{type(estimator).__name__}: needs_critic={estimator.needs_critic}, critic={critic}")
         self.micro_batch = min(micro_batch, CPU_MICRO_BATCH) if args.device.type == "cpu" else micro_batch
         self.shape = model_shape(model)
-        self.encoded = [list(ids) for ids in tokenizer(list(task.prompts))["input_ids"]]
+        self.explorer = Explorer(rl, task, estimator, tokenizer, self.eos_token_ids, self.shape, args.seed)
         self.experience: Experience | None = None
         self.spent: dict[str, float] = {}
         self.critic_optimizer: torch.optim.Optimizer | None = None
@@ -120,7 +109,7 @@ class PolicyGradientTrainer(GRPOTrainer):
             },
             {"params": [p for n, p in critic.named_parameters() if n not in decayed], "weight_decay": 0.0},
         ]
-        return kind(groups, **{**options, "lr": self.rl.ppo.critic_learning_rate})
+        return kind(groups, **{**options, "lr": self.estimator.critic_learning_rate(self.rl.learning_rate)})
 
     # The question order is a function of the step, so the loader only counts.
     def get_train_dataloader(self) -> DataLoader:  # type: ignore[type-arg]
@@ -131,61 +120,38 @@ class PolicyGradientTrainer(GRPOTrainer):
 
     def explore(self, step: int) -> Experience:
         """Sample, reward, score with the reference, estimate advantages: §4.1, before any update of ``step``."""
-        mu, seed, size = self.rl.updates_per_exploration, self.args.seed, self.rl.group_size
-        chosen = questions_of_step(len(self.encoded), self.rl.questions_per_step, seed, step // mu)
-        sampling = Sampling(self.rl.max_completion_length, self.rl.temperature, self.rl.top_p)
-        prompts = [self.encoded[i] for i in chosen]
-        with self.compute_loss_context_manager(), _evaluating(self.model):
-            rollouts = sample(
-                self.model, prompts, size, sampling, self.eos_token_ids, self._tokenizer.pad_token_id,
-                step_generator(seed, step // mu),
-            )  # fmt: skip
-        batch, mask = rollouts.batch, rollouts.batch.completion_mask
-        kept = batch.completion_ids.masked_fill(mask == 0, self._tokenizer.pad_token_id)
-        texts = self._tokenizer.batch_decode(
-            [row[:n] for row, n in zip(kept.tolist(), batch.lengths.tolist(), strict=True)], skip_special_tokens=True
+        rl = self.rl
+        explorer = self.reference if self.estimator.offline else self.model
+        with self.compute_loss_context_manager(), _evaluating(explorer):
+            found = self.explorer(explorer, step // rl.updates_per_exploration)
+        batch, metrics = found.batch, dict(found.metrics)
+        ref_logps = self._reference_logps(batch) if self.estimator.needs_reference else None
+        self._spend(found.flops)
+        if ref_logps is not None:
+            self._spend({"reference": accounting.forward(self.shape, found.lengths)})
+        metrics["kl"] = (
+            None if ref_logps is None else _masked_mean(objectives.k3(found.logps, ref_logps), batch.written)
         )
-        answers = [self.task.questions[i].answer for i in chosen for _ in range(size)]
-        rewards = self.task.reward(texts, answers)
-        ref_logps = self._reference_logps(batch)
-        values_of = torch.tensor(rewards.values, dtype=rollouts.logps.dtype, device=mask.device)
-        signals = Signals(values_of, mask, rollouts.logps, ref_logps, size)
-        completions = batch.lengths.view(-1, size).tolist()
-        lengths = accounting.Lengths([len(prompt) for prompt in prompts], completions)
-        self._spend(accounting.exploration_flops(self.shape, lengths, ref_logps is not None))
-        metrics: Metrics = {
-            "tokens_generated": lengths.completion_tokens,
-            "reward_mean": sum(rewards.values) / len(rewards.values),
-            **rewards.counts,
-            "truncated": int(rollouts.truncated.sum()),
-            "zero_variance_groups": zero_variance_share(rewards.values, size),
-            "kl": None if ref_logps is None else _masked_mean(objectives.k3(rollouts.logps, ref_logps), mask),
-            "completion_length": lengths.completion_tokens / len(batch),
-        }
+        signals = found.signals(ref_logps, rl.group_size, rl.max_completion_length)
         values = returns = None
         if self.critic is not None:
             values, returns = self._update_critic(
-                batch, metrics, lambda index, seen: self._returns(signals, index, seen)
+                batch,
+                metrics,
+                lambda index, seen: self.estimator.returns(signals.rows(index, seen.shape[1]), seen),
             )
+        weights = self.estimator.weights(batch.written.to(found.logps.dtype), rl.max_completion_length)
         advantages = self.estimator.advantages(signals, values)
-        return Experience(batch, advantages, ref_logps, lengths, metrics, returns)
+        return Experience(batch, advantages, weights, ref_logps, found.lengths, metrics, returns)
 
-    def _returns(self, signals: Signals, index: Tensor, values: Tensor) -> Tensor:
-        rows, width = signals.rows(index), values.shape[1]
-        ref_logps = None if rows.ref_logps is None else rows.ref_logps[:, :width]
-        cut = Signals(rows.rewards, rows.mask[:, :width], rows.logps[:, :width], ref_logps, rows.group_size)
-        return self.estimator.returns(cut, values)
-
-    def _reference_logps(self, batch: Batch) -> Tensor | None:
-        if self.rl.kl_coefficient == 0.0:
-            return None
-        result = None
+    def _reference_logps(self, batch: Batch) -> Tensor:
+        parts = []
         with torch.no_grad(), self.compute_loss_context_manager():
             for index, part in batch.micro_batches(self.micro_batch):
-                logps = completion_logps(self.reference, part, self.rl.temperature)
-                if result is None:
-                    result = logps.new_zeros(batch.completion_ids.shape)
-                result[index, : logps.shape[1]] = logps
+                parts.append((index, completion_logps(self.reference, part, self.rl.temperature)))
+        result = parts[0][1].new_zeros(batch.completion_ids.shape)
+        for index, logps in parts:
+            result[index, : logps.shape[1]] = logps
         return result
 
     def _update_critic(
@@ -198,7 +164,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         self.critic_optimizer.step()
         self.critic_optimizer.zero_grad()
         metrics["value_loss"] = float(loss)
-        metrics["explained_variance"] = explained_variance(values, returns, batch.completion_mask)
+        metrics["explained_variance"] = explained_variance(values, returns, batch.written)
         return values, returns
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
@@ -217,7 +183,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         return loss
 
     def batch_loss(self, model: Any, experience: Experience, backward: Callable[[Tensor], None]) -> Tensor:
-        """The loss of Eq. 3 (without KL in the loss: Eq. 1) on the whole batch; ``backward`` gets each part of it."""
+        """The method's loss (grpo: Eq. 3, ppo: Eq. 1) on the whole batch; ``backward`` gets each part of it."""
         first_update, total = not experience.old_logps, torch.zeros((), device=self.args.device)
         for number, (index, part) in enumerate(experience.batch.micro_batches(self.micro_batch)):
             width = part.completion_ids.shape[1]
@@ -225,11 +191,15 @@ class PolicyGradientTrainer(GRPOTrainer):
                 logps = completion_logps(model, part, self.rl.temperature)
                 # at the first update pi_old is pi_theta: no forward pass of its own
                 old_logps = logps.detach() if first_update else experience.old_logps[number]
-                ref_logps = None if experience.ref_logps is None else experience.ref_logps[index, :width]
-                loss = objectives.grpo_loss(
-                    logps, old_logps, ref_logps, experience.advantages[index, :width], part.completion_mask,
-                    self.rl.clip_epsilon, self.estimator.loss_kl_coefficient,
-                ) * (len(part) / len(experience.batch))  # fmt: skip
+                surrogate = self.estimator.surrogate(
+                    logps, old_logps, experience.advantages[index, :width], part.written
+                )
+                kl = None
+                if self.estimator.loss_kl_coefficient != 0.0:
+                    assert experience.ref_logps is not None
+                    kl = objectives.k3(logps, experience.ref_logps[index, :width])
+                weights = experience.weights[index, :width]
+                loss = objectives.policy_loss(surrogate, weights, kl, self.estimator.loss_kl_coefficient)
             backward(loss)
             if first_update and self.rl.updates_per_exploration > 1:
                 experience.old_logps.append(old_logps)

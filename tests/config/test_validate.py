@@ -39,14 +39,12 @@ def test_default_config_has_no_fault(sound: Config) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"rl.group_size": 1}, ["rl.group_size=1", "Eq. 3", "rl=ppo"]),
         ({"mix.weights": {"math": 0.5, "code": 0.4}}, ["mix.weights", "sum to 0.9"]),
         ({"mix.weights": {"math": 1.5, "code": -0.5}}, ["mix.weights.code=-0.5"]),
         ({"mix.weights": {"unheard_of": 1.0}}, ["mix.weights.unheard_of", "it has"]),
         ({"until": "later"}, ["until=later", "corpus"]),
         ({"until": "rl", "rl.method": "none"}, ["until=rl: this arm has no such stage"]),
         ({"sft.format": "prose"}, ["sft.format=prose", "cot, pot, both, none"]),
-        ({"rl.method": "dpo"}, ["rl.method=dpo", "grpo"]),
         ({"sft.format": "none", "pretrain.enabled": False}, ["rl.method=grpo", "rl=none"]),
         ({"rl.budget.unit": "hours"}, ["rl.budget.unit=hours", "flops, steps"]),
         ({"rl.budget.amount": 0}, ["rl.budget.amount=0"]),
@@ -111,4 +109,4 @@ def test_glob_of_corpus_files_that_match_is_accepted(sound: Config, tmp_path: Pa
 
 
 def test_only_curating_asks_for_no_model(sound: Config) -> None:
-    validate(changed(sound, {"until": "corpus", "base.role": "unheard_of", "rl.group_size": 1}))
+    validate(changed(sound, {"until": "corpus", "base.role": "unheard_of", "rl.group_size": 0}))

@@ -27,7 +27,7 @@ def trainer(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pyte
 @pytest.fixture(scope="module")
 def experience(trainer: PolicyGradientTrainer) -> Experience:
     """An exploration with completions of several lengths, scored by a policy that has left the reference."""
-    trainer.eos_token_ids = list(range(1, 60))
+    trainer.explorer.eos_ids = list(range(1, 60))
     with torch.no_grad():
         for number, weight in enumerate(trainer.model.parameters()):
             noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(number), dtype=weight.dtype)
@@ -66,11 +66,13 @@ def test_padding_does_not_change_the_step(trainer, experience) -> None:
         batch.owner,
         torch.nn.functional.pad(batch.completion_ids, (0, extra), value=9),
         torch.nn.functional.pad(batch.completion_mask, (0, extra)),
+        torch.nn.functional.pad(batch.written, (0, extra)),
     )
     padded = replace(
         experience,
         batch=wide,
         advantages=torch.nn.functional.pad(experience.advantages, (0, extra), value=4.0),
+        weights=trainer.estimator.weights(wide.written.double(), 6),
         ref_logps=torch.nn.functional.pad(experience.ref_logps, (0, extra), value=-1.0),
     )
     assert_same(loss_and_gradient(trainer, padded), loss_and_gradient(trainer, experience))
@@ -85,9 +87,10 @@ def test_the_order_of_rows_does_not_change_the_step(trainer, experience) -> None
         experience,
         batch=Batch(
             batch.prompt_ids, batch.prompt_mask, batch.owner[order], batch.completion_ids[order],
-            batch.completion_mask[order],
+            batch.completion_mask[order], batch.written[order],
         ),
         advantages=experience.advantages[order],
+        weights=experience.weights[order],
         ref_logps=experience.ref_logps[order],
     )  # fmt: skip
     assert_same(loss_and_gradient(trainer, shuffled), loss_and_gradient(trainer, experience))

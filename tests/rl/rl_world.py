@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.schema import BudgetConfig, Config
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.rl.rewards import Rewards
+from dsm_repro.rl.rewards import Completions, Rewards
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +47,7 @@ def make_config(method: str = "grpo", steps: int = 3) -> Config:
     config.rl.questions, config.rl.questions_per_step, config.rl.group_size = 6, 2, 4
     config.rl.max_completion_length = 6
     config.rl.learning_rate = 1e-2
-    config.rl.ppo.critic_learning_rate = 1e-2
+    config.rl.options = {"critic_rate_factor": 1.0} if method == "ppo" else {}
     config.rl.budget = BudgetConfig("steps", steps)
     config.execution.device = "cpu"
     config.execution.micro_batch = 3
@@ -77,10 +76,11 @@ def in_double(model: nn.Module) -> nn.Module:
     return model.double()
 
 
-def length_reward(completions: Sequence[str], answers: Sequence[str]) -> Rewards:
+def length_reward(completions: Completions) -> Rewards:
     """A reward with variance in every group, without a grader: how many vowels and digits a completion has."""
-    values = [float(sum(c in "aeiou0123456789" for c in text) + len(text) % 3) for text in completions]
-    return Rewards(values, {"right": 0, "wrong": len(values), "no_answer": 0, "ungradable": 0})
+    values = [float(sum(c in "aeiou0123456789" for c in text) + len(text) % 3) for text in completions.texts]
+    counts = {"right": 0, "wrong": len(values), "no_answer": 0, "ungradable": 0}
+    return Rewards(values, counts, [value > 2 for value in values])
 
 
 def make_trainer(folder: Path, scratch: Path, config: Config, double: bool = True) -> PolicyGradientTrainer:
@@ -91,7 +91,8 @@ def make_trainer(folder: Path, scratch: Path, config: Config, double: bool = Tru
     from dsm_repro.rl import estimators
     from dsm_repro.rl.arguments import grpo_config
     from dsm_repro.rl.critic import Critic
-    from dsm_repro.rl.trainer import PolicyGradientTrainer, Task
+    from dsm_repro.rl.exploration import Task
+    from dsm_repro.rl.trainer import PolicyGradientTrainer
     from dsm_repro.training.models import load_model, load_tokenizer
 
     estimator = estimators.build(config.rl)
@@ -102,9 +103,10 @@ def make_trainer(folder: Path, scratch: Path, config: Config, double: bool = Tru
     critic = reference = None
     if estimator.needs_critic:
         critic = Critic(load_model(folder, "float32", "cpu").base_model)
-        reference = load_model(folder, "float32", "cpu")
         if double:
             in_double(critic)
+    if (estimator.needs_reference or estimator.offline) and estimator.loss_kl_coefficient == 0.0:
+        reference = load_model(folder, "float32", "cpu")
     prompts = ["2+2?", "What is 7*6?", "1", "Is 91 prime?", "9-8-7?", "0/5"]
     task = Task([Problem(text, "", 0, text, "", "", "", "") for text in prompts], prompts, length_reward)
     trainer = PolicyGradientTrainer(

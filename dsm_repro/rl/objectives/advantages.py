@@ -1,12 +1,4 @@
-"""The equations of §4 as pure functions on tensors: no trainer, no model, no configuration.
-
-Shapes: ``B`` completions (``B`` = questions times ``G``, the completions of one question in ``G``
-consecutive rows), ``T`` token positions. ``mask`` is 1 on the tokens of a completion (its end-of-sequence
-token included) and 0 on padding. Log-probabilities are natural logarithms of the sampled tokens.
-
-Equation and section numbers are those of arXiv:2402.03300. Objectives there are maximised; the
-``*_loss`` functions return their negation, to be minimised.
-"""
+"""How good each token was: group-relative advantages (§4.1.2-4.1.3), GAE and the KL-shaped reward (Eq. 1-2)."""
 
 from __future__ import annotations
 
@@ -40,6 +32,24 @@ def outcome_advantage(rewards: Tensor, group_size: int, ddof: int, guard: float)
         raise ValueError(f"a group of {group_size} has no standard deviation at ddof={ddof}")
     groups = rewards.view(-1, group_size)
     return _standardise(groups, groups, ddof, guard).reshape(-1)
+
+
+def mean_advantage(rewards: Tensor, group_size: int) -> Tensor:
+    """r_i - mean(r) of the group, undivided: Dr. GRPO (arXiv:2503.20783). (B,) -> (B,)."""
+    groups = rewards.view(-1, group_size)
+    constant = (groups == groups[:, :1]).all(dim=-1, keepdim=True)
+    return (groups - groups.mean(dim=-1, keepdim=True)).masked_fill(constant, 0.0).reshape(-1)
+
+
+def leave_one_out_advantage(rewards: Tensor, group_size: int) -> Tensor:
+    """r_i minus the mean of the group's other rewards: RLOO (arXiv:2402.14740). (B,) -> (B,).
+
+    Raises:
+        ValueError: a group of one has no others.
+    """
+    if group_size < 2:
+        raise ValueError(f"a group of {group_size} has no other completion")
+    return mean_advantage(rewards, group_size) * (group_size / (group_size - 1))
 
 
 def process_advantage(
@@ -116,7 +126,8 @@ def kl_shaped_reward(rewards: Tensor, logps: Tensor, ref_logps: Tensor | None, m
         if ref_logps is None:
             raise ValueError(f"beta={beta} needs the reference log-probabilities")
         shaped = -beta * (logps - ref_logps) * mask
-    last = (mask.sum(dim=-1).long() - 1).clamp(min=0)
+    # the last token that the policy wrote: the output of a tool may stand before it, masked
+    last = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(dim=-1)
     return shaped.scatter_add(1, last[:, None], rewards[:, None].to(shaped.dtype)) * mask
 
 
@@ -124,6 +135,7 @@ def gae(token_rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, gae_l
     """Generalised advantage estimation (Schulman et al. 2015), the A_t of Eq. 1.
 
     delta_t = r_t + gamma V_{t+1} - V_t with V = 0 after the last token; A_t = delta_t + gamma lambda A_{t+1}.
+    Masked positions in the middle (the output of a tool) are passed over: t+1 is the next token of the policy.
 
     Args:
         token_rewards, values, mask: (B, T); ``values[:, t]`` is V of the state in which token t is chosen.
@@ -138,9 +150,13 @@ def gae(token_rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, gae_l
     following_value = torch.zeros_like(values[:, 0])
     for t in range(values.shape[1] - 1, -1, -1):
         delta = token_rewards[:, t] + gamma * following_value - values[:, t]
-        following_advantage = (delta + gamma * gae_lambda * following_advantage) * mask[:, t]
-        following_value = values[:, t] * mask[:, t]
+        written = mask[:, t].bool()
+        following_advantage = torch.where(
+            written, delta + gamma * gae_lambda * following_advantage, following_advantage
+        )
+        following_value = torch.where(written, values[:, t], following_value)
         advantages[:, t] = following_advantage
+    advantages = advantages * mask
     return advantages, (advantages + values) * mask
 
 
@@ -154,69 +170,3 @@ def whiten(advantages: Tensor, mask: Tensor, guard: float = 1e-8) -> Tensor:
     mean = (advantages * mask).sum() / count
     centred = (advantages - mean) * mask
     return centred / (centred.square().sum() / count + guard).sqrt()
-
-
-def k3(logps: Tensor, ref_logps: Tensor) -> Tensor:
-    """Per-token estimate of KL(pi_theta || pi_ref), Eq. 4: r - log r - 1 with r = pi_ref / pi_theta; never negative."""
-    import torch
-
-    log_r = ref_logps - logps
-    # expm1: at the first steps r is so close to 1 that r - 1 would be rounding noise
-    return torch.expm1(log_r) - log_r
-
-
-def clipped_surrogate(logps: Tensor, old_logps: Tensor, advantages: Tensor, epsilon: float) -> Tensor:
-    """min(rho A, clip(rho, 1-eps, 1+eps) A) of Eq. 1 and 3, with rho = pi_theta / pi_old per *token*. (B, T)."""
-    import torch
-
-    ratio = (logps - old_logps).exp()
-    return torch.minimum(ratio * advantages, ratio.clamp(1.0 - epsilon, 1.0 + epsilon) * advantages)
-
-
-def per_output_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """(1/|o_i|) sum_t of Eq. 1 and 3: the mean over each output's own tokens, (B, T) -> (B,)."""
-    return (values * mask).sum(dim=-1) / mask.sum(dim=-1).clamp(min=1)
-
-
-def grpo_loss(
-    logps: Tensor,
-    old_logps: Tensor,
-    ref_logps: Tensor | None,
-    advantages: Tensor,
-    mask: Tensor,
-    epsilon: float,
-    beta: float,
-) -> Tensor:
-    """Minus Eq. 3: surrogate minus beta times k3 per token, mean over each output, then mean over outputs.
-
-    With every group of the same size, the mean over all B outputs is the mean over questions of the group means.
-
-    Args:
-        logps, old_logps, ref_logps, advantages, mask: (B, T); ``ref_logps`` may be None when ``beta`` is 0,
-            and then this is Eq. 1, PPO's loss: its KL stands in the reward (Eq. 2).
-
-    Returns:
-        a scalar.
-    """
-    objective = clipped_surrogate(logps, old_logps, advantages, epsilon)
-    if beta != 0.0:
-        if ref_logps is None:
-            raise ValueError(f"beta={beta} needs the reference log-probabilities")
-        objective = objective - beta * k3(logps, ref_logps)
-    return -per_output_mean(objective, mask).mean()
-
-
-def value_loss(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
-    """Squared error of the critic, 1/2 (V_t - R_t)^2, averaged as Eq. 1 averages the surrogate."""
-    return per_output_mean(0.5 * (values - returns).square(), mask).mean()
-
-
-def gradient_coefficient(advantages: Tensor, logps: Tensor, ref_logps: Tensor | None, beta: float) -> Tensor:
-    """GC of Eq. 21: A + beta (pi_ref / pi_theta - 1), the factor of grad log pi under Eq. 3's weights at one update.
-
-    Returns:
-        (B, T).
-    """
-    if beta == 0.0 or ref_logps is None:
-        return advantages
-    return advantages + beta * ((ref_logps - logps).exp() - 1.0)
