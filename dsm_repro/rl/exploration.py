@@ -18,7 +18,7 @@ from dsm_repro.rl.batch import Batch, concatenate
 from dsm_repro.rl.estimators import Estimator, Signals, Steps
 from dsm_repro.rl.questions import questions_of_step
 from dsm_repro.rl.rewards import Completions, RewardFunction, Rewards, zero_variance_share
-from dsm_repro.rl.rollouts import Rollouts, Sampling, sample, step_generator
+from dsm_repro.rl.rollouts import Rollouts, Sampling, step_generator
 
 Metrics = dict[str, float | int | None]
 #: (model, prompts as token ids, group size, sampling, end tokens, padding token, noise) -> completions
@@ -35,7 +35,7 @@ class Task:
     questions: Sequence[Problem]
     prompts: Sequence[str]
     reward: RewardFunction
-    sampler: Sampler = sample
+    sampler: Sampler
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ class Explorer:
             "tokens_generated": lengths.completion_tokens,
             "reward_mean": float(shaped.double().mean()),
             **rewards.counts,
+            **rollouts.events,
             "truncated": int(rollouts.truncated.sum()),
             "zero_variance_groups": zero_variance_share(shaped.tolist(), self.rl.group_size),
             "completion_length": lengths.completion_tokens / count,

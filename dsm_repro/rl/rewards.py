@@ -12,6 +12,7 @@ from dsm_repro.reasoning.extraction import extract
 from dsm_repro.rl.estimators.base import Steps
 
 if TYPE_CHECKING:
+    from dsm_repro.pipeline.stage import StageContext
     from dsm_repro.reasoning.grading import Grader
     from dsm_repro.rl.batch import Batch
 
@@ -83,3 +84,8 @@ def zero_variance_share(rewards: Sequence[float], group_size: int) -> float:
     """Share of groups whose rewards are all equal: under Eq. 3 these teach nothing but the KL term."""
     groups = [rewards[start : start + group_size] for start in range(0, len(rewards), group_size)]
     return sum(min(group) == max(group) for group in groups) / len(groups)
+
+
+def build_reward(ctx: StageContext, grader: Grader) -> RewardFunction:
+    """The reward of ``reward.kind``."""
+    return RuleReward(ctx.config.reward, grader)

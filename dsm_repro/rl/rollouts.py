@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -46,6 +46,8 @@ class Rollouts:
     logps: Tensor
     #: (B,) True where the length limit ended the completion
     truncated: Tensor
+    #: what happened while a tool was used, counted; shown in the metrics
+    events: dict[str, int] = field(default_factory=dict)
 
 
 class _BufferLayer(DynamicLayer):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,24 +15,24 @@ from transformers import (
     TrainingArguments,
 )
 
-from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.rl import estimators
 from dsm_repro.rl.arguments import grpo_config
+from dsm_repro.rl.budget import Ledger
 from dsm_repro.rl.critic import Critic
-from dsm_repro.rl.exploration import Metrics, Task
+from dsm_repro.rl.exploration import Task
+from dsm_repro.rl.iteration import build_rounds
 from dsm_repro.rl.questions import load_questions
-from dsm_repro.rl.rewards import RuleReward
+from dsm_repro.rl.rewards import build_reward
+from dsm_repro.rl.samplers import build_sampler
 from dsm_repro.rl.trainer import PolicyGradientTrainer
 from dsm_repro.training.callbacks import Checkpoints
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, resolve_device, save_model
 from dsm_repro.training.trainer import checkpoint_to_resume, prepare_torch, read_metrics
 
-logger = logging.getLogger(__name__)
-
-COST_FILE = "cost.json"
 #: rewards of the record are means over this many first and last steps
 REWARD_WINDOW = 10
 
@@ -52,58 +49,8 @@ class ExplorationCheckpoints(Checkpoints):
             super().on_step_end(args, state, control, **kwargs)
 
 
-class Ledger:
-    """Metrics, cost, alarm and budget after every update."""
-
-    def __init__(self, ctx: StageContext) -> None:
-        self.ctx = ctx
-        self.rl = ctx.config.rl
-
-    def __call__(self, step: int, metrics: Metrics, flops: dict[str, float]) -> bool:
-        """Write one line of metrics; whether the budget is spent.
-
-        Raises:
-            ConfigError: loss or gradient are no longer finite.
-        """
-        ctx = self.ctx
-        for purpose, amount in flops.items():
-            ctx.cost.add_flops(purpose, amount)
-        ctx.cost.add_tokens("generate", metrics["tokens_generated"] or 0)
-        if not all(math.isfinite(metrics[name] or 0.0) for name in ("loss", "grad_norm")):
-            raise ConfigError(
-                f"rl.learning_rate={self.rl.learning_rate:g}: the loss is {metrics['loss']} and the gradient norm "
-                f"{metrics['grad_norm']} at step {step}: training diverged. Lower the learning rate."
-            )
-        share = (metrics["ungradable"] or 0) / (metrics["completions"] or 1)
-        if share > ctx.config.reward.max_ungradable:
-            logger.warning(
-                "rl step %d: %.1f%% of the answers could not be graded (reward.max_ungradable=%g). "
-                "Their reward is reward.incorrect; look at the completions before believing the result.",
-                step, 100 * share, ctx.config.reward.max_ungradable,
-            )  # fmt: skip
-        ctx.log(step, flops=ctx.cost.total_flops, **metrics)
-        budget = self.rl.budget
-        done = float(step) if budget.unit == "steps" else ctx.cost.total_flops
-        ctx.progress(min(done, budget.amount), budget.amount, budget.unit)
-        return done >= budget.amount
-
-    def save(self, checkpoint: Path) -> None:
-        """Put the cost so far beside a checkpoint."""
-        state = {"flops": self.ctx.cost.flops, "tokens": self.ctx.cost.tokens}
-        (checkpoint / COST_FILE).write_text(json.dumps(state))
-
-    def load(self, checkpoint: Path) -> None:
-        """Take up the cost where the killed run left it."""
-        path = checkpoint / COST_FILE
-        try:
-            state = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: cannot be read ({error}). Delete {self.ctx.scratch} to start over.") from error
-        self.ctx.cost.flops, self.ctx.cost.tokens = state["flops"], state["tokens"]
-
-
 def train(ctx: StageContext, start: Path) -> dict[str, Any]:
-    """Train the model in ``start``, write it to ``ctx.out/model`` and return the record.
+    """Train the model in ``start`` by policy gradients, write it to ``ctx.out/model`` and return the record.
 
     Raises:
         ConfigError, DataError: settings, questions or models that cannot work, before any step.
@@ -128,16 +75,16 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     reference = load_model(start, "float32", device).requires_grad_(False) if outside_loss else None
     ledger = Ledger(ctx)
     with Grader(config.grader) as grader:
-        task = Task(questions, prompts, RuleReward(config.reward, grader))
+        task = Task(questions, prompts, build_reward(ctx, grader), build_sampler(ctx))
         trainer = PolicyGradientTrainer(
             model, tokenizer, args, rl, task, estimator, critic, reference, config.execution.micro_batch, ledger,
-            ledger.save,
+            ledger.save, build_rounds(ctx, estimator, task.reward, ledger),
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(ExplorationCheckpoints(ctx, rl.updates_per_exploration))
         checkpoint = checkpoint_to_resume(ctx)
         if checkpoint is not None:
-            trainer.load_critic(checkpoint)
+            trainer.load_extra(checkpoint)
             ledger.load(checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         grader_id = grader.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,8 @@ def estimate(config: Config) -> Estimate:
 
 def run(ctx: StageContext) -> None:
     """Train ``parents``' model and leave ``model/``, ``metrics.jsonl`` and the record."""
-    from dsm_repro.rl.run import train
-
-    ctx.record(train(ctx, ctx.parents[parents(ctx.config)[0]] / "model"))
+    runner = importlib.import_module(estimators.build(ctx.config.rl).runner)
+    ctx.record(runner.train(ctx, ctx.parents[parents(ctx.config)[0]] / "model"))
 
 
 STAGE = Stage(name="rl", version=2, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)

@@ -26,6 +26,7 @@ from dsm_repro.rl.batch import Batch, completion_logps
 from dsm_repro.rl.critic import Critic, accumulate, explained_variance
 from dsm_repro.rl.estimators import Estimator
 from dsm_repro.rl.exploration import Explorer, Metrics, Task
+from dsm_repro.rl.iteration import Rounds
 from dsm_repro.training.models import model_shape
 
 #: on a CPU, passes of like-sized short rows waste less on padding than one pass over the batch
@@ -57,6 +58,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         on_step: called after every update with (step, metrics, flops by purpose of that step); returns
             whether to stop.
         on_checkpoint: called with the folder of a checkpoint, to put more into it.
+        rounds: the outer iterations of Algorithm 1, where a method has them.
         reference: the frozen reference policy of a method whose loss has no KL term; else TRL loads it. A method
             that learns from completions of the starting model draws them from it.
     """
@@ -74,6 +76,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         micro_batch: int,
         on_step: Callable[[int, Metrics, dict[str, float]], bool],
         on_checkpoint: Callable[[Path], None],
+        rounds: Rounds | None = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -85,7 +88,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         # GRPO's loss has a reference, which TRL loads; PPO's is in the reward, and TRL knows nothing of it
         self.reference: Any = self.ref_model if self.ref_model is not None else reference
         self.rl, self.task, self.estimator, self.critic = rl, task, estimator, critic
-        self.on_step, self.on_checkpoint = on_step, on_checkpoint
+        self.on_step, self.on_checkpoint, self.rounds = on_step, on_checkpoint, rounds
         if estimator.needs_critic != (critic is not None):
             raise ValueError(f"{type(estimator).__name__}: needs_critic={estimator.needs_critic}, critic={critic}")
         self.micro_batch = min(micro_batch, CPU_MICRO_BATCH) if args.device.type == "cpu" else micro_batch
@@ -121,9 +124,13 @@ class PolicyGradientTrainer(GRPOTrainer):
     def explore(self, step: int) -> Experience:
         """Sample, reward, score with the reference, estimate advantages: §4.1, before any update of ``step``."""
         rl = self.rl
+        if self.rounds is not None:
+            self._spend(self.rounds.before(self.model, self.reference))
         explorer = self.reference if self.estimator.offline else self.model
         with self.compute_loss_context_manager(), _evaluating(explorer):
             found = self.explorer(explorer, step // rl.updates_per_exploration)
+        if self.rounds is not None:
+            self.rounds.after(found)
         batch, metrics = found.batch, dict(found.metrics)
         ref_logps = self._reference_logps(batch) if self.estimator.needs_reference else None
         self._spend(found.flops)
@@ -229,10 +236,14 @@ class PolicyGradientTrainer(GRPOTrainer):
         if self.critic is not None and self.critic_optimizer is not None:
             state = {"critic": self.critic.state_dict(), "optimizer": self.critic_optimizer.state_dict()}
             torch.save(state, folder / EXTRA_STATE)
+        if self.rounds is not None:
+            self.rounds.save(folder)
         self.on_checkpoint(folder)
 
-    def load_critic(self, checkpoint: Path) -> None:
-        """Put back the critic and its optimiser."""
+    def load_extra(self, checkpoint: Path) -> None:
+        """Put back the critic with its optimiser, and where the rounds stand."""
+        if self.rounds is not None:
+            self.rounds.load(checkpoint)
         if self.critic is not None and self.critic_optimizer is not None:
             state = torch.load(checkpoint / EXTRA_STATE, map_location=self.args.device, weights_only=True)
             self.critic.load_state_dict(state["critic"])

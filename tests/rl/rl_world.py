@@ -92,6 +92,7 @@ def make_trainer(folder: Path, scratch: Path, config: Config, double: bool = Tru
     from dsm_repro.rl.arguments import grpo_config
     from dsm_repro.rl.critic import Critic
     from dsm_repro.rl.exploration import Task
+    from dsm_repro.rl.rollouts import sample
     from dsm_repro.rl.trainer import PolicyGradientTrainer
     from dsm_repro.training.models import load_model, load_tokenizer
 
@@ -108,7 +109,7 @@ def make_trainer(folder: Path, scratch: Path, config: Config, double: bool = Tru
     if (estimator.needs_reference or estimator.offline) and estimator.loss_kl_coefficient == 0.0:
         reference = load_model(folder, "float32", "cpu")
     prompts = ["2+2?", "What is 7*6?", "1", "Is 91 prime?", "9-8-7?", "0/5"]
-    task = Task([Problem(text, "", 0, text, "", "", "", "") for text in prompts], prompts, length_reward)
+    task = Task([Problem(text, "", 0, text, "", "", "", "") for text in prompts], prompts, length_reward, sample)
     trainer = PolicyGradientTrainer(
         model, load_tokenizer(folder), args, config.rl, task, estimator, critic, reference,
         config.execution.micro_batch, lambda step, metrics, flops: False, lambda checkpoint: None,

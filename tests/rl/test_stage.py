@@ -16,7 +16,7 @@ from dsm_repro.config.schema import BudgetConfig, Config, RewardConfig
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning.grading import Verdict
-from dsm_repro.rl import accounting, estimators, rewards, run
+from dsm_repro.rl import accounting, budget, estimators, rewards
 from dsm_repro.rl.questions import questions_of_step
 from dsm_repro.rl.stage import STAGE
 
@@ -72,18 +72,18 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     whole = make_context(tmp_path / "whole", copy.deepcopy(config), model)
     STAGE.run(whole)
     killed = make_context(tmp_path / "killed", copy.deepcopy(config), model)
-    ledger = run.Ledger.__call__
+    ledger = budget.Ledger.__call__
 
-    def die(self: run.Ledger, step: int, *rest: object) -> bool:
+    def die(self: budget.Ledger, step: int, *rest: object) -> bool:
         stop = ledger(self, step, *rest)
         if step == 3:
             raise KeyboardInterrupt
         return stop
 
-    monkeypatch.setattr(run.Ledger, "__call__", die)
+    monkeypatch.setattr(budget.Ledger, "__call__", die)
     with pytest.raises(KeyboardInterrupt):
         STAGE.run(killed)
-    monkeypatch.setattr(run.Ledger, "__call__", ledger)
+    monkeypatch.setattr(budget.Ledger, "__call__", ledger)
     # a checkpoint at step 2 (never in the middle of an exploration), metrics up to step 3
     assert json.loads((killed.scratch / "resume.json").read_text())["checkpoint"] == "checkpoint-2"
     assert [line["step"] for line in lines(killed)] == [1, 2, 3]

@@ -75,6 +75,8 @@ class Estimator:
     needs_steps: ClassVar[bool] = False
     #: completions come from the model that the stage starts from, not from the policy as it is
     offline: ClassVar[bool] = False
+    #: the module whose ``train(ctx, start)`` runs the method
+    runner: ClassVar[str] = "dsm_repro.rl.run"
     #: whether a ratio pi_theta / pi_old enters, and so a clip
     has_ratio: ClassVar[bool] = True
 
