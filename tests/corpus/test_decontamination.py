@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from dsm_repro.config.errors import DataError
 from dsm_repro.config.schema import DecontaminationConfig
 from dsm_repro.corpus.decontamination import BenchmarkIndex, Evidence, benchmark_state, with_frequencies
 from dsm_repro.corpus.decontamination.scan import Scanner
+from dsm_repro.corpus.token_hashes import TokenHasher
 from dsm_repro.corpus.tokens import grams
 from dsm_repro.reasoning.benchmarks import BenchmarkText
 
@@ -208,56 +208,37 @@ def test_search_is_the_plain_rule(seed: int) -> None:
     assert found == by_definition(texts, page, 4, 2)
 
 
-SCANNER = Scanner.of(0)
-
-
-def scan(text: str) -> list[int] | None:
-    """Hashes of the grams, every command looked up by the tokenizer."""
-
-    def command(token: str) -> int | None:
-        found = grams(token)
-        return int(SCANNER.hash_grams(found)[0]) if found else None
-
-    scanned = SCANNER.hashes(text.lower(), command)
-    return None if scanned is None else scanned.tolist()
-
-
+SCANNER = Scanner(0)
 TRICKY = st.sampled_from([*"ab7'’\\_ -+×中é²İſ𝑥😀ǅ\n{}^", "\\left", "\\times", "\\alpha", "'s"])
 
 
 @given(st.lists(TRICKY | st.characters(), max_size=30).map("".join))
 @settings(max_examples=400, deadline=None)
 def test_array_scan_finds_the_grams_of_the_tokenizer(text: str) -> None:
-    scanned = scan(text)
-    if scanned is not None:
-        assert scanned == SCANNER.hash_grams(grams(text)).tolist()
+    assert SCANNER.hashes(text).tolist() == SCANNER.hash_grams(grams(text)).tolist()
 
 
 def test_array_scan_knows_every_character() -> None:
-    """Each one alone, doubled, and between letters and digits; what the arrays do not know is left to the slow way."""
+    """Each one alone, doubled, and between letters and digits."""
     forms = ("{0}", "{0}{0}", "a{0}b", "a{0}{0}b", "3{0}4", "x{0} {0}y")
-    texts = [" ".join(form.format(chr(point)) for form in forms) for point in [*range(0xD800), *range(0xE000, 0x10000)]]
-    unknown = 0
+    points = [*range(0xD800), *range(0xE000, 0x10000), *range(0x1D400, 0x1D800)]
+    texts = [" ".join(form.format(chr(point)) for form in forms) for point in points]
     for start in range(0, len(texts), 100):
-        block = texts[start : start + 100]
-        for text in [" ".join(block)] if scan(" ".join(block)) is not None else block:
-            scanned = scan(text)
-            unknown += scanned is None
-            assert scanned is None or scanned == SCANNER.hash_grams(grams(text)).tolist(), text
-    assert unknown < 100
-    assert scan(r"Plain words of a page, 12 of them: don't stop at \(\frac{1}{2}\) 😀") is None
-    assert scan(r"Plain words of a page, 12 of them: don't stop at \(\frac{1}{2}\) or 中文") is not None
+        block = " ".join(texts[start : start + 100])
+        assert SCANNER.hashes(block).tolist() == SCANNER.hash_grams(grams(block)).tolist(), block
 
 
 def test_two_ngrams_with_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """A degenerate hash must change the speed and not the answer."""
-    honest = Scanner.of
+    honest = TokenHasher.__init__
 
-    def degenerate(attempt: int) -> Scanner:
-        made = honest(attempt)
-        return made if attempt else Scanner(made.kinds, np.ones_like(made.values))
+    def degenerate(self: TokenHasher, seed: int, alike: dict[str, str]) -> None:
+        """At the first seed every character has the same value."""
+        honest(self, seed, alike)
+        if seed == 0:
+            self._alike = dict.fromkeys(range(0x110000), 0)
 
-    monkeypatch.setattr(Scanner, "of", degenerate)
+    monkeypatch.setattr(TokenHasher, "__init__", degenerate)
     texts = [question(str(n), f"w{n} x y z") for n in range(20, 40)]
     assert [hit.item for hit in index(*texts, ngram=4).search("u", "see w25 x y z")] == ["25"]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsm_repro.corpus.dedup import Shingler, jaccard
-from dsm_repro.corpus.dedup.token_hashes import TokenHasher
+from dsm_repro.corpus.token_hashes import TokenHasher
 from dsm_repro.corpus.tokens import tokenize
 
 #: letters and digits of several scripts, signs, blanks, and what joins letters: backslash and apostrophes

@@ -116,11 +116,6 @@ class _Lookup:
     #: distinct n-grams of each text
     ngrams: Codes
 
-    def of_command(self, token: str) -> int | None:
-        """The hash of a TeX command; None for one that is layout."""
-        code = self.codes[token]
-        return None if code == _LAYOUT else int(self.mix[code])
-
 
 @dataclass(frozen=True)
 class BenchmarkIndex:
@@ -188,7 +183,7 @@ class BenchmarkIndex:
         codes = np.fromiter(chain.from_iterable(texts), np.int64, start)
         attempt = 0
         while True:
-            scanner = Scanner.of(attempt)
+            scanner = Scanner(attempt)
             mix = np.concatenate((np.zeros(1, np.uint64), scanner.hash_grams(list(vocabulary))))
             tables = {
                 length: Table.of(length, codes, np.concatenate(places[length]), np.concatenate(owners[length]), mix)
@@ -212,10 +207,8 @@ class BenchmarkIndex:
 
         lookup = self._lookup
         lengths = tuple(lookup.tables)
-        scanned = lookup.scanner.hashes(text.lower(), lookup.of_command)
-        if scanned is not None and not any(
-            len(lookup.tables[length].propose(hashes)[0]) for length, hashes in rolling(scanned, lengths).items()
-        ):
+        windows = rolling(lookup.scanner.hashes(text), lengths)
+        if not any(len(lookup.tables[length].propose(hashes)[0]) for length, hashes in windows.items()):
             return []
         tokens = tokenize(text)
         codes = np.fromiter(map(lookup.codes.__getitem__, tokens), np.int64, len(tokens))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from dsm_repro.corpus.dedup.token_hashes import TokenHasher, mix
+from dsm_repro.corpus.token_hashes import TokenHasher, mix
 
 if TYPE_CHECKING:
     import numpy as np
