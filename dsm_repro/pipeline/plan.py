@@ -85,6 +85,8 @@ class Plan:
     caveats: list[str] = field(default_factory=list)
     #: files that a run would read and that are not on this machine
     missing: list[str] = field(default_factory=list)
+    #: arms whose stages are all the same: what differs between them has no effect
+    same: list[list[str]] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
         return asdict(self)
@@ -136,7 +138,20 @@ def make(sweep: Sweep, graph: Graph, store: Store, load: LoadStage, missing: Seq
         workers=workers,
         caveats=list(sweep.claim.caveats),
         missing=list(missing),
+        same=same_arms(sweep, graph),
     )
+
+
+def same_arms(sweep: Sweep, graph: Graph) -> list[list[str]]:
+    """Names of arms that are one run at every seed, in groups."""
+    stages: dict[str, list[str]] = {arm.name: [] for arm in sweep.arms}
+    for node in graph.nodes.values():
+        for index in node.arms:
+            stages[sweep.arms[index].name].append(node.id)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, ids in stages.items():
+        groups.setdefault(tuple(sorted(set(ids))), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
 
 
 def _row(node: Node, sweep: Sweep, store: Store, load: LoadStage, past: dict[str, list[PastRun]]) -> Row:
@@ -270,6 +285,10 @@ def render(plan: Plan, store_root: Path) -> list[RenderableType]:
             f"{d.a} against {d.b} ({d.mode}): {d.problems} problems x {d.seeds} seeds detect a difference of "
             f"{100 * d.paired:.1f} points (paired, arms disagree on {DISCORDANT_SHARE:.0%}) to "
             f"{100 * d.unpaired:.1f} points (unpaired bound), 80% power at 5%."
+        )
+    for names in plan.same:
+        lines.append(
+            f"Arms {', '.join(names[:-1])} and {names[-1]} are one run: what differs between them has no effect here."
         )
     for note in dict.fromkeys(f"{row.stage}: {note}" for row in plan.rows for note in row.notes):
         lines.append(f"Note, {note}")

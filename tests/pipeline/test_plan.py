@@ -31,6 +31,15 @@ def test_shared_stages_are_listed_once_and_nothing_is_written(store: Path) -> No
     assert json.loads(plan.to_json())["rows"][0]["hit"] is False
 
 
+def test_arms_that_come_down_to_one_run_are_named(store: Path) -> None:
+    """The toy stage ``rl`` knows method and clip range: another KL coefficient is no other run to it."""
+    _, _, plan = prepare(expand(["rl=grpo", "rl.kl_coefficient=0.04,0.05"]), REGISTRY)
+    (names,) = plan.same
+    assert len(names) == 2 and "are one run" in "".join(str(part) for part in planning.render(plan, store))
+    _, _, other = prepare(expand(["sweep=rl_algorithm"]), REGISTRY)
+    assert other.same == []
+
+
 def test_what_is_in_the_store_costs_nothing(store: Path) -> None:
     sweep = expand(["until=sft"])
     execute(sweep, REGISTRY, lambda specs, first, workers: [run_spec(Spec.read(p)) for p in specs] and None)
