@@ -14,6 +14,7 @@ _STAGES = {
     "base": "dsm_repro.pretraining.base_stage:STAGE",
     "pretrain": "dsm_repro.pretraining.stage:STAGE",
     "sft": "dsm_repro.finetuning.stage:STAGE",
+    "reward_model": "dsm_repro.rl.reward_model.stage:STAGE",
     "rl": "dsm_repro.rl.stage:STAGE",
     "evaluate": "dsm_repro.evaluation.stage:STAGE",
 }

@@ -58,7 +58,7 @@ def test_wrong_usage_ends_with_2(words: list[str], capsys: pytest.CaptureFixture
         (["run", "rl=gpro"], "rl=gpro: no such level"),
         (["run", "rl.group_sise=3"], "rl.group_sise: no such key"),
         (["run", "rl.group_size=many"], "rl.group_size=many: Value 'many' of type"),
-        (["run", "rl.group_size=1"], "rl.group_size=1"),
+        (["run", "rl.top_p=2"], "rl.top_p=2"),
         (["run", "rl=grpo,ppo"], "Add -m"),
         (["run", "sweep=unheard_of"], "sweep=unheard_of: no such sweep"),
         (["run", "corpus=warc", "corpus.paths=[nowhere/*.gz]", "until=corpus"], "corpus.paths=nowhere/*.gz"),

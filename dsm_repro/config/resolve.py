@@ -7,6 +7,8 @@ from dsm_repro.config.schema import Config, ModelSpec, SourceSpec
 
 #: stages that leave a model behind, in the order in which a model passes through them
 MODEL_STAGES = ("base", "pretrain", "sft", "rl")
+#: kinds of reward that are the score of a trained model
+MODEL_REWARDS = ("outcome", "process")
 #: stages that need no model
 CURATION = ("crawl", "corpus")
 
@@ -17,13 +19,15 @@ def has_stage(config: Config, stage: str) -> bool:
         return config.pretrain.enabled
     if stage == "sft":
         return config.sft.format != "none"
+    if stage == "reward_model":
+        return config.rl.method != "none" and config.reward.kind in MODEL_REWARDS
     if stage == "rl":
         return config.rl.method != "none"
     return True
 
 
 def model_parent(config: Config, stage: str) -> str:
-    """The stage whose model ``stage`` starts from: the nearest earlier one that this arm has."""
+    """The stage whose policy ``stage`` starts from: the nearest earlier one that this arm has."""
     before = MODEL_STAGES[: MODEL_STAGES.index(stage)] if stage in MODEL_STAGES else MODEL_STAGES
     return [name for name in before if has_stage(config, name)][-1]
 

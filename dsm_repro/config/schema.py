@@ -231,7 +231,7 @@ class ProblemsConfig:
 class SFTConfig:
     """Supervised fine-tuning, §3."""
 
-    #: cot | pot | both | none
+    #: cot | pot | tool | both (cot and pot) | none
     format: str = "cot"
     examples: int = 4_000
     steps: int = 500
@@ -247,7 +247,8 @@ class SFTConfig:
 
 @dataclass
 class RewardConfig:
-    #: rule: 1 if the grader says correct, else 0
+    #: rule: 1 if the grader says correct, else 0; outcome, process: the score of a trained model, at the end of the
+    #: completion or of each of its steps (§4.1.2-4.1.3)
     kind: str = "rule"
     correct: float = 1.0
     incorrect: float = 0.0
@@ -256,8 +257,36 @@ class RewardConfig:
 
 
 @dataclass
+class RewardModelConfig:
+    """The model behind reward=outcome and reward=process, §4.2; its data as in Math-Shepherd (arXiv:2312.08935)."""
+
+    #: questions of the training split, of which a share is held out
+    questions: int = 2_000
+    holdout_share: float = 0.1
+    #: solutions of the fine-tuned model for each question
+    samples: int = 8
+    #: N, how often each step is completed (process)
+    completions: int = 8
+    #: hard: a step is right if any completion is; soft: the share that is (process)
+    label: str = "hard"
+    temperature: float = 1.0
+    #: completions drawn at once; the noise of each depends on it
+    sampling_rows: int = 512
+    #: the paper gives the rate alone
+    learning_rate: float = 2e-5
+    epochs: int = 1
+    #: solutions in one optimiser step
+    batch_size: int = 64
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+
+
+@dataclass
 class BudgetConfig:
-    #: flops | steps
+    #: flops (all purposes together) | tokens (generated) | seconds (wall-clock of the stage's own work, carried over
+    #: kills; not deterministic) | steps (gradient updates); defined in ``rl.budget.Ledger.spent``
     unit: str = "steps"
     amount: float = 100
 
@@ -267,6 +296,8 @@ class RLConfig:
     """§4. ``method`` is none or the name of a file in ``rl/estimators/``."""
 
     method: str = "grpo"
+    #: how the policy answers: cot | pot (a program, graded by what it prints) | tool (programs run while it writes)
+    mode: str = "cot"
     questions: int = 2_000
     questions_per_step: int = 16
     #: G
@@ -290,6 +321,9 @@ class RLConfig:
     std_ddof: int = 0
     std_guard: float = 1e-8
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+    #: save the policy at this many equal shares of the budget before its end; ``evaluate`` then traces accuracy
+    #: over tokens, FLOPs and seconds
+    snapshots: int = 0
     #: the method's own settings; its YAML lists them
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -303,11 +337,17 @@ class EvaluationConfig:
     modes: list[str] = field(default_factory=lambda: ["cot"])
     #: test problems (miniature); None = the whole test set
     problems: int | None = 800
+    #: rl.snapshots > 0: the first so many of them are asked along the way, all of them if None
+    curve_problems: int | None = None
     problems_seed: int = 0
     shots: int = 0
     max_tokens: int = 1_024
     temperature: float = 0.0
     top_p: float = 1.0
+    #: answers drawn for each problem besides the one above, for Maj@K and Pass@K (§5.2.2); 1 draws none
+    samples: int = 1
+    sample_temperature: float = 0.7
+    sample_top_p: float = 1.0
 
 
 @dataclass
@@ -321,6 +361,16 @@ class SandboxConfig:
     output_bytes: int = 10_000
     #: plain subprocess with limits only: no isolation from a hostile program
     allow_unsandboxed: bool = False
+
+
+@dataclass
+class ToolConfig:
+    """Tool-integrated answers (§3.1): values of the DeepSeek-Math release's evaluation loop."""
+
+    #: how often the model may write; after each time, the program that it calls is run
+    rounds: int = 2
+    #: a longer output loses its middle: its first and last half of this many characters stay
+    output_characters: int = 100
 
 
 @dataclass
@@ -392,9 +442,11 @@ class Config:
     problems: ProblemsConfig = field(default_factory=ProblemsConfig)
     sft: SFTConfig = field(default_factory=SFTConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
+    reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
     rl: RLConfig = field(default_factory=RLConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
+    tool: ToolConfig = field(default_factory=ToolConfig)
     grader: GraderConfig = field(default_factory=GraderConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)

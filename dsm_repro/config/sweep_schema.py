@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from omegaconf import MISSING
+
+_METRIC = re.compile(r"(maj|pass)@([1-9]\d{0,5})")
+
+
+def metric_at_k(metric: str) -> tuple[str, int] | None:
+    """("maj", 32) for ``maj@32``; None for what is not of the form maj@K or pass@K."""
+    found = _METRIC.fullmatch(metric)
+    return (found[1], int(found[2])) if found else None
+
+
+def recorded_ks(samples: int) -> list[int]:
+    """Every K at which ``samples`` drawn answers are summarised: the powers of two up to it, and all of them."""
+    return sorted({2**i for i in range(samples.bit_length())} | {samples})
 
 
 @dataclass
@@ -21,9 +35,11 @@ class ComparisonConfig:
     a: str = MISSING
     b: str = MISSING
     mode: str = "cot"
+    #: what is compared: accuracy | maj@K | pass@K (both of evaluation.samples drawn answers)
+    metric: str = "accuracy"
     #: a_greater | b_greater | a_not_greater (a is at most ``margin`` above b) | none (no expectation)
     expect: str = "a_greater"
-    #: points of accuracy; expect=a_not_greater: a gain below this counts as none
+    #: points of the metric; expect=a_not_greater: a gain below this counts as none
     margin: float = 0.0
 
 

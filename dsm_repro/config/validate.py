@@ -14,16 +14,19 @@ from dsm_repro.config.compose import STAGE_ORDER, Sweep
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.files import missing_files
 from dsm_repro.config.gate import gate_faults
-from dsm_repro.config.resolve import CURATION, has_stage, resolve_model, resolve_source
+from dsm_repro.config.resolve import CURATION, MODEL_REWARDS, has_stage, resolve_model, resolve_source
 from dsm_repro.config.schema import Config, TinyModelConfig
+from dsm_repro.config.sweep_schema import metric_at_k, recorded_ks
 
 Check = Callable[[Config], Iterator[str]]
 
-STAGES = tuple(stage for stage in STAGE_ORDER if stage != "reward_model")
+STAGES = STAGE_ORDER
 READERS = ("miniature", "warc", "wet", "html", "parquet", "jsonl", "hf")
 SOURCE_KINDS = ("corpus", "miniature", "jsonl", "hf")
 #: 256 bytes and the tokenizer's special tokens
 SMALLEST_VOCABULARY = 260
+#: binomial coefficients of more do not fit a float
+MOST_SAMPLES = 1_024
 #: how far from 1 a sum of shares may be
 SHARE_TOLERANCE = 1e-6
 
@@ -197,7 +200,7 @@ def check_problems(config: Config) -> Iterator[str]:
 
 def check_sft(config: Config) -> Iterator[str]:
     part = config.sft
-    yield from _one_of("sft.format", part.format, ("cot", "pot", "both", "none"))
+    yield from _one_of("sft.format", part.format, ("cot", "pot", "tool", "both", "none"))
     if part.format == "none":
         return
     for key in ("examples", "steps", "batch_size", "max_length"):
@@ -210,6 +213,8 @@ def check_rl(config: Config) -> Iterator[str]:
     part = config.rl
     if part.method == "none":
         return
+    yield from _one_of("rl.mode", part.mode, ("cot", "pot", "tool"))
+    yield from _untaught(config)
     yield from _at_least("rl.group_size", part.group_size, 1)
     for key in ("questions", "questions_per_step", "max_completion_length", "updates_per_exploration"):
         yield from _at_least(f"rl.{key}", getattr(part, key), 1)
@@ -233,18 +238,51 @@ def check_rl(config: Config) -> Iterator[str]:
     yield from _at_least("rl.std_guard", part.std_guard, 0)
     yield from _optimiser("rl", part.learning_rate, part.weight_decay, part.max_grad_norm)
     yield from _betas("rl", part.adam_beta1, part.adam_beta2)
-    yield from _one_of("rl.budget.unit", part.budget.unit, ("flops", "steps"))
+    yield from _one_of("rl.budget.unit", part.budget.unit, ("flops", "tokens", "seconds", "steps"))
     yield from _positive("rl.budget.amount", part.budget.amount)
+    yield from _at_least("rl.snapshots", part.snapshots, 0)
+
+
+def _untaught(config: Config) -> Iterator[str]:
+    """Programs asked of a policy that has never seen one. What a published model was taught is not known here."""
+    mode, taught = config.rl.mode, config.sft.format
+    if mode not in ("pot", "tool") or (taught == "none" and resolve_model(config).path):
+        return
+    if taught not in ((mode, "both") if mode == "pot" else (mode,)):
+        yield (
+            f"rl.mode={mode}: sft.format={taught} never shows the policy an answer of this kind, and it would learn "
+            f"from chance hits alone. Set sft={mode}, or rl.mode=cot."
+        )
 
 
 def check_reward(config: Config) -> Iterator[str]:
-    yield from _one_of("reward.kind", config.reward.kind, ("rule",))
+    yield from _one_of("reward.kind", config.reward.kind, ("rule", *MODEL_REWARDS))
     yield from _probability("reward.max_ungradable", config.reward.max_ungradable)
     if config.reward.correct <= config.reward.incorrect:
         yield (
             f"reward.correct={config.reward.correct}: must be greater than "
             f"reward.incorrect={config.reward.incorrect}, or training learns to be wrong."
         )
+
+
+def check_reward_model(config: Config) -> Iterator[str]:
+    if not has_stage(config, "reward_model"):
+        return
+    if config.rl.mode != "cot":
+        yield (
+            f"rl.mode={config.rl.mode}: reward.kind={config.reward.kind} judges chains of thought, and its model has "
+            "seen no programs. Set rl.mode=cot, or reward=rule."
+        )
+    part = config.reward_model
+    for key in ("samples", "completions", "sampling_rows", "epochs", "batch_size"):
+        yield from _at_least(f"reward_model.{key}", getattr(part, key), 1)
+    yield from _at_least("reward_model.questions", part.questions, 2, "one is held out")
+    if not 0 < part.holdout_share < 1:
+        yield f"reward_model.holdout_share={part.holdout_share}: must lie between 0 and 1, both excluded."
+    yield from _one_of("reward_model.label", part.label, ("hard", "soft"))
+    yield from _positive("reward_model.temperature", part.temperature)
+    yield from _optimiser("reward_model", part.learning_rate, part.weight_decay, part.max_grad_norm)
+    yield from _betas("reward_model", part.adam_beta1, part.adam_beta2)
 
 
 def check_evaluation(config: Config) -> Iterator[str]:
@@ -259,10 +297,21 @@ def check_evaluation(config: Config) -> Iterator[str]:
         yield f"evaluation.modes={list(part.modes)}: the same mode twice. Name each once."
     if part.problems is not None:
         yield from _at_least("evaluation.problems", part.problems, 1)
+    if part.curve_problems is not None:
+        yield from _at_least("evaluation.curve_problems", part.curve_problems, 1)
     yield from _at_least("evaluation.shots", part.shots, 0)
     yield from _at_least("evaluation.max_tokens", part.max_tokens, 1)
     yield from _at_least("evaluation.temperature", part.temperature, 0)
     yield from _probability("evaluation.top_p", part.top_p, zero=False)
+    yield from _at_least("evaluation.samples", part.samples, 1)
+    if part.samples > MOST_SAMPLES:
+        yield f"evaluation.samples={part.samples}: Maj@K is computed for at most {MOST_SAMPLES}. Lower it."
+    if part.samples > 1 and not part.sample_temperature > 0:
+        yield (
+            f"evaluation.sample_temperature={part.sample_temperature:g}: all evaluation.samples={part.samples} answers "
+            "to a problem would be the same. Set it above 0 (the paper: 0.7), or evaluation.samples=1."
+        )
+    yield from _probability("evaluation.sample_top_p", part.sample_top_p, zero=False)
 
 
 def check_sandbox_and_grader(config: Config) -> Iterator[str]:
@@ -275,6 +324,8 @@ def check_sandbox_and_grader(config: Config) -> Iterator[str]:
     yield from _positive("sandbox.timeout", config.sandbox.timeout)
     yield from _at_least("sandbox.memory_mb", config.sandbox.memory_mb, 32, "Python alone needs that")
     yield from _at_least("sandbox.output_bytes", config.sandbox.output_bytes, 1)
+    yield from _at_least("tool.rounds", config.tool.rounds, 1)
+    yield from _at_least("tool.output_characters", config.tool.output_characters, 2)
     yield from _one_of("grader.name", config.grader.name, ("math_verify",))
     yield from _positive("grader.timeout", config.grader.timeout)
 
@@ -301,6 +352,7 @@ CHECKS: tuple[Check, ...] = (
     check_sft,
     check_rl,
     check_reward,
+    check_reward_model,
     check_evaluation,
     check_sandbox_and_grader,
     check_execution,
@@ -340,6 +392,9 @@ def validate_sweep(sweep: Sweep) -> None:
                 raise ConfigError(
                     f"sweep.comparisons: {name!r} is not an arm of sweep={sweep.name}. Use one of {', '.join(names)}."
                 )
+        for arm in arms:
+            if arm.name in (comparison.a, comparison.b):
+                _check_metric(comparison.metric, arm.name, arm.config.evaluation.samples)
         if comparison.expect not in ("a_greater", "b_greater", "a_not_greater", "none"):
             raise ConfigError(
                 f"sweep.comparisons.expect={comparison.expect}: unknown. "
@@ -351,3 +406,25 @@ def validate_sweep(sweep: Sweep) -> None:
                 f"margin={comparison.margin:g}. expect=a_not_greater needs a margin above 0 (points that count as no "
                 "gain); no other expectation takes one."
             )
+
+
+def _check_metric(metric: str, arm: str, samples: int) -> None:
+    """Raise ConfigError for a metric that does not exist, or that the arm's evaluation does not record."""
+    if metric == "accuracy":
+        return
+    wanted = f"sweep.comparisons.metric={metric}"
+    found = metric_at_k(metric)
+    if found is None:
+        raise ConfigError(f"{wanted}: unknown. Use accuracy, maj@K or pass@K with a number for K, as in maj@32.")
+    k = found[1]
+    if k > samples:
+        fewer = "draws no answers" if samples == 1 else f"draws only {samples} answers"
+        raise ConfigError(
+            f"{wanted}: arm {arm} {fewer} to each problem (evaluation.samples={samples}). "
+            f"Set evaluation.samples ≥ {k}, or a smaller K."
+        )
+    if samples == 1:
+        raise ConfigError(f"{wanted}: arm {arm} draws no answers (evaluation.samples=1). Set evaluation=sampled.")
+    if k not in recorded_ks(samples):
+        known = ", ".join(map(str, recorded_ks(samples)))
+        raise ConfigError(f"{wanted}: K={k} is not recorded for evaluation.samples={samples}. Use one of {known}.")

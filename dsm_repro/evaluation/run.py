@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.schema import Config
+from dsm_repro.evaluation import sampled
 from dsm_repro.evaluation.model import Decoding, Generation, TransformersLM
 from dsm_repro.evaluation.scoring import SCORER, Scorer
 from dsm_repro.evaluation.taskdata import SUBJECT, problems_digest, test_problems
@@ -26,78 +27,148 @@ TASKS = Path(__file__).parent / "tasks"
 def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
     """Evaluate the model in ``model_folder``; writes ``samples.jsonl``, returns the record.
 
+    With ``evaluation.samples`` above 1 each problem is also answered that often (``at_k.jsonl``); what the first
+    answer gives is the same with and without.
+
     Raises:
         ConfigError: a sandbox is needed and none can be had.
     """
     config = ctx.config
-    modes = list(config.evaluation.modes)
-    device = resolve_device(config.execution)
-    model = load_model(model_folder, config.base.dtype, device)
-    tokenizer = load_tokenizer(model_folder)
+    part = config.evaluation
     problems = test_problems(config)
-    decoding = Decoding(
-        max_tokens=config.evaluation.max_tokens,
-        temperature=config.evaluation.temperature,
-        top_p=config.evaluation.top_p,
-        batch=config.execution.micro_batch,
-        seed=config.seeds.evaluate,
-    )
-    total = len(problems) * len(modes) * len(config.evaluation.tasks)
-    done = [0]
-
-    def on_progress(in_task: int) -> None:
-        ctx.progress(done[0] + in_task, total, "problems")
-
-    lm = TransformersLM(model, tokenizer, decoding, ctx.cost, on_progress)
-    with ExitStack() as stack:
-        grader = stack.enter_context(Grader(config.grader))
-        sandbox = stack.enter_context(Sandbox(config.sandbox)) if "pot" in modes else None
-        scorer = Scorer(grader, sandbox, config.prompts)
-        rows: list[dict[str, Any]] = []
-        for task in config.evaluation.tasks:
-            for mode in modes:
-                rows += _run_task(config, problems, task, mode, lm, scorer)
-                done[0] += len(problems)
-        protocol = {mode: _protocol(config, mode, grader, sandbox, len(problems)) for mode in modes}
     digest = problems_digest(problems)
-    for entry in protocol.values():
-        entry["problems_digest"] = digest
-    with (ctx.out / "samples.jsonl").open("w") as f:
+    protocol = {}
+    with _Session(ctx, model_folder, problems, part.samples) as session:
+        rows = session.answer()
+        drawn = session.draw() if part.samples > 1 else []
+        for mode in part.modes:
+            protocol[mode] = _protocol(config, mode, session.grader, session.sandbox, len(problems))
+            protocol[mode]["problems_digest"] = digest
+    _write(ctx.out / "samples.jsonl", rows)
+    results = {mode: _summary([r for r in rows if r["mode"] == mode]) for mode in part.modes}
+    if drawn:
+        _write(ctx.out / "at_k.jsonl", drawn)
+        for mode, result in results.items():
+            result["at_k"] = sampled.summary([r for r in drawn if r["mode"] == mode])
+    return {"results": results, "protocol": protocol}
+
+
+def accuracy_of(ctx: StageContext, model_folder: Path, problems: list[Problem]) -> dict[str, list[bool]]:
+    """Whether the first answer of the model in ``model_folder`` is right: mode -> a flag for each problem, in order.
+
+    Of several ``evaluation.tasks`` each adds its flags. Writes nothing.
+    """
+    with _Session(ctx, model_folder, problems) as session:
+        rows = session.answer()
+    return {mode: [r["correct"] for r in rows if r["mode"] == mode] for mode in ctx.config.evaluation.modes}
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    with path.open("w") as f:
         f.writelines(json.dumps(row, sort_keys=True) + "\n" for row in rows)
-    return {"results": {mode: _summary([r for r in rows if r["mode"] == mode]) for mode in modes}, "protocol": protocol}
 
 
-def _run_task(
-    config: Config, problems: list[Problem], task: str, mode: str, lm: TransformersLM, scorer: Scorer
-) -> list[dict[str, Any]]:
-    """One lm-eval run; its samples in the order of the documents."""
-    from lm_eval import simple_evaluate
-    from lm_eval.tasks import TaskManager
+class _Session:
+    """A model with its problems, grader and sandbox, asked task by task and mode by mode."""
 
-    name = f"dsm_{task}_{mode}"
-    # lm-eval warns at every task that a custom data set can be given arguments, and that seeds are set
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    tokens = SUBJECT.set((config, problems)), SCORER.set(scorer)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            results = simple_evaluate(
-                model=lm,
-                tasks=[name],
-                num_fewshot=config.evaluation.shots,
-                task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
-                log_samples=True,
-                bootstrap_iters=0,
-                random_seed=config.seeds.evaluate,
-                numpy_random_seed=config.seeds.evaluate,
-                torch_random_seed=config.seeds.evaluate,
-                fewshot_random_seed=config.evaluation.problems_seed,
-            )
-    finally:
-        SUBJECT.reset(tokens[0])
-        SCORER.reset(tokens[1])
-    samples = sorted(results["samples"][name], key=lambda sample: sample["doc_id"])
-    return [_row(task, mode, sample, scorer, lm.generations[(name, sample["doc_id"], 0)]) for sample in samples]
+    def __init__(self, ctx: StageContext, model_folder: Path, problems: list[Problem], samples: int = 1) -> None:
+        self.ctx, self.config, self.problems = ctx, ctx.config, problems
+        part = self.config.evaluation
+        self.runs = [(task, mode) for task in part.tasks for mode in part.modes]
+        self.total = len(problems) * len(self.runs) * (1 if samples == 1 else 1 + samples)
+        self.done = 0
+        device = resolve_device(self.config.execution)
+        self.model = load_model(model_folder, self.config.base.dtype, device)
+        self.tokenizer = load_tokenizer(model_folder)
+
+    def __enter__(self) -> _Session:
+        with ExitStack() as stack:
+            self.grader = stack.enter_context(Grader(self.config.grader))
+            needed = "pot" in self.config.evaluation.modes
+            self.sandbox = stack.enter_context(Sandbox(self.config.sandbox)) if needed else None
+            self.scorer = Scorer(self.grader, self.sandbox, self.config.prompts)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def answer(self) -> list[dict[str, Any]]:
+        """Every problem once: the rows of ``samples.jsonl``."""
+        part = self.config.evaluation
+        lm = self._lm(part.temperature, part.top_p)
+        rows = []
+        for task, mode in self.runs:
+            for sample in self._run(lm, task, mode, 1):
+                generation = lm.generations[(_name(task, mode), sample["doc_id"], 0)]
+                rows.append(_row(task, mode, sample, self.scorer, generation))
+        return rows
+
+    def draw(self) -> list[dict[str, Any]]:
+        """Every problem ``evaluation.samples`` times: the rows of ``at_k.jsonl``."""
+        part = self.config.evaluation
+        lm = self._lm(part.sample_temperature, part.sample_top_p)
+        rows = []
+        for task, mode in self.runs:
+            for sample in self._run(lm, task, mode, part.samples):
+                name = sample["doc"]["id"]
+                ends = [lm.generations[(_name(task, mode), sample["doc_id"], i)] for i in range(part.samples)]
+                counted = sampled.row(self.scorer.counted[(mode, name)], sum(end.truncated for end in ends))
+                rows.append({"task": task, "mode": mode, "id": name, **counted})
+        return rows
+
+    def _lm(self, temperature: float, top_p: float) -> TransformersLM:
+        decoding = Decoding(
+            max_tokens=self.config.evaluation.max_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            batch=self.config.execution.micro_batch,
+            seed=self.config.seeds.evaluate,
+        )
+
+        def on_progress(in_task: int) -> None:
+            self.ctx.progress(self.done + in_task, self.total, "answers")
+
+        return TransformersLM(self.model, self.tokenizer, decoding, self.ctx.cost, on_progress)
+
+    def _run(self, lm: TransformersLM, task: str, mode: str, repeats: int) -> list[dict[str, Any]]:
+        """One lm-eval run, each document answered ``repeats`` times; its samples in the order of the documents."""
+        from lm_eval import simple_evaluate
+        from lm_eval.tasks import TaskManager
+
+        name, config = _name(task, mode), self.config
+        asked: str | dict[str, Any] = name
+        if repeats > 1:
+            # a group of one is the way that lm-eval lets a caller override a task's settings
+            every = [{"name": "every", "filter": [{"function": "take_first_k", "k": repeats}]}]
+            asked = {"group": "dsm_sampled", "task": [{"task": name, "repeats": repeats, "filter_list": every}]}
+        # lm-eval warns at every task that a custom data set can be given arguments, and that seeds are set
+        logging.getLogger("lm_eval").setLevel(logging.ERROR)
+        tokens = SUBJECT.set((config, self.problems)), SCORER.set(self.scorer)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                results = simple_evaluate(
+                    model=lm,
+                    tasks=[asked],
+                    num_fewshot=config.evaluation.shots,
+                    task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
+                    log_samples=True,
+                    bootstrap_iters=0,
+                    random_seed=config.seeds.evaluate,
+                    numpy_random_seed=config.seeds.evaluate,
+                    torch_random_seed=config.seeds.evaluate,
+                    fewshot_random_seed=config.evaluation.problems_seed,
+                )
+        finally:
+            SUBJECT.reset(tokens[0])
+            SCORER.reset(tokens[1])
+        self.done += len(self.problems) * repeats
+        return sorted(results["samples"][name], key=lambda sample: sample["doc_id"])
+
+
+def _name(task: str, mode: str) -> str:
+    return f"dsm_{task}_{mode}"
 
 
 def _row(task: str, mode: str, sample: dict[str, Any], scorer: Scorer, generation: Generation) -> dict[str, Any]:
@@ -146,6 +217,7 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
     from importlib.metadata import version
 
     warmth, nucleus = config.evaluation.temperature, config.evaluation.top_p
+    drawn = {"sampled": sampled.protocol(config.evaluation)} if config.evaluation.samples > 1 else {}
     return {
         "task": ", ".join(config.evaluation.tasks),
         "prompt": formats.template_id(mode, config.prompts),
@@ -158,4 +230,5 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
         "sandbox": sandbox.backend if sandbox is not None and mode == "pot" else None,
         "engine": f"lm-eval {version('lm-eval')}, transformers {version('transformers')}",
         "n": n,
+        **drawn,
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from dsm_repro.evaluation.sampled import Answer, Tally, tally
 from dsm_repro.reasoning.extraction import extract
 from dsm_repro.reasoning.formats import program_of
 from dsm_repro.reasoning.grading import Grader
@@ -16,7 +18,7 @@ SCORER: ContextVar[Scorer] = ContextVar("scorer")
 
 @dataclass
 class Scorer:
-    """Grades one completion at a time and remembers what it saw, for ``samples.jsonl``.
+    """Grades completions and remembers what it saw, for ``samples.jsonl`` and ``at_k.jsonl``.
 
     The same grader as the reward. ``sandbox`` is None where no mode executes programs.
     """
@@ -24,13 +26,28 @@ class Scorer:
     grader: Grader
     sandbox: Sandbox | None
     template: str
+    #: (mode, problem id) -> fields of the sample
     scored: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    #: (mode, problem id) -> votes of the drawn answers
+    counted: dict[tuple[str, str], Tally] = field(default_factory=dict)
 
     def score(self, document: dict[str, Any], completion: str) -> dict[str, Any]:
         """The fields of a sample that follow from its completion."""
-        mode = document["mode"]
+        sample = self._judge(document, completion)
+        self.scored[(document["mode"], document["id"])] = sample
+        return sample
+
+    def count(self, document: dict[str, Any], completions: Sequence[str]) -> Tally:
+        """The votes of several completions of one problem; a text that was written twice is judged once."""
+        judged = {text: self._judge(document, text) for text in dict.fromkeys(completions)}
+        answers = [Answer(judged[text]["extracted"], judged[text]["status"]) for text in completions]
+        counted = tally(answers, self.grader.grade)
+        self.counted[(document["mode"], document["id"])] = counted
+        return counted
+
+    def _judge(self, document: dict[str, Any], completion: str) -> dict[str, Any]:
         program, output, execution = None, None, None
-        if mode == "pot":
+        if document["mode"] == "pot":
             program = program_of(completion, self.template)
             output = ""
             if program is not None and self.sandbox is not None:
@@ -38,7 +55,7 @@ class Scorer:
                 output, execution = run.stdout, run.status
         found = extract(completion, program_output=output)
         verdict = self.grader.grade(found.answer, document["answer"])
-        sample = {
+        return {
             "program": program,
             "output": output,
             "execution": execution,
@@ -48,15 +65,20 @@ class Scorer:
             "reason": verdict.reason,
             "correct": verdict.status == "correct",
         }
-        self.scored[(mode, document["id"])] = sample
-        return sample
 
 
-def process_results(document: dict[str, Any], results: list[str]) -> dict[str, float]:
-    """lm-eval's hook: the metrics of one document."""
-    sample = SCORER.get().score(document, results[0])
+def process_results(document: dict[str, Any], results: list[Any]) -> dict[str, float]:
+    """lm-eval's hook: the metrics of one document; of a list of completions (``repeats``) their means."""
+    scorer, answered = SCORER.get(), results[0]
+    if isinstance(answered, str):
+        sample = scorer.score(document, answered)
+        return {name: float(sample["status"] == status) for name, status in _METRICS.items()}
+    counted = scorer.count(document, answered)
     return {
-        "accuracy": float(sample["correct"]),
-        "no_answer": float(sample["status"] == "no_answer"),
-        "ungradable": float(sample["status"] == "ungradable"),
+        "accuracy": counted.right / counted.n,
+        "no_answer": counted.silent / counted.n,
+        "ungradable": counted.ungradable / counted.n,
     }
+
+
+_METRICS = {"accuracy": "correct", "no_answer": "no_answer", "ungradable": "ungradable"}

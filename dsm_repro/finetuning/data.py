@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.miniature.problems import Problem, is_terse
-from dsm_repro.reasoning.formats import cot_target, pot_target, prompt
+from dsm_repro.reasoning.formats import Passage, cot_target, encode, pot_target, prompt, tool_target
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMATS = ("cot", "pot", "both", "none")
+FORMATS = ("cot", "pot", "tool", "both", "none")
+#: where an example's kind of answer is not the format's own name
+MODES_OF = {"both": ("cot", "pot")}
 #: label of a token that is read and not learnt
 IGNORED = -100
 
@@ -24,23 +26,36 @@ class Example:
     """A prompt and what the model must write after it, as text."""
 
     problem_id: str
-    #: cot | pot
+    #: cot | pot | tool
     mode: str
     terse: bool
     prompt: str
-    target: str
+    passages: tuple[Passage, ...]
+
+    @property
+    def target(self) -> str:
+        """All that follows the prompt, the tool's answers included."""
+        return "".join(passage.text for passage in self.passages)
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """An example as token ids; the first ``prompt_length`` of them are not learnt."""
+    """An example as token ids; the first ``prompt_length`` of them are not learnt, nor those at ``unwritten``."""
 
     ids: tuple[int, ...]
     prompt_length: int
+    #: positions of a tool's answers: the model reads them
+    unwritten: frozenset[int] = frozenset()
 
     @property
     def labels(self) -> tuple[int, ...]:
-        return (IGNORED,) * self.prompt_length + self.ids[self.prompt_length :]
+        masked = self.unwritten.union(range(self.prompt_length))
+        return tuple(IGNORED if position in masked else token for position, token in enumerate(self.ids))
+
+    @property
+    def learnt(self) -> int:
+        """How many tokens the loss is taken on."""
+        return len(self.ids) - self.prompt_length - len(self.unwritten)
 
 
 def check_format(name: str) -> None:
@@ -67,9 +82,17 @@ def modes_of(problems: Sequence[Problem], format_name: str) -> list[str]:
 
 
 def examples(
-    problems: Sequence[Problem], format_name: str, template: str, terse_share: float, seed: int
+    problems: Sequence[Problem],
+    format_name: str,
+    template: str,
+    terse_share: float,
+    seed: int,
+    outputs: Mapping[str, str] | None = None,
 ) -> list[Example]:
-    """One example per problem: its worked solution (thorough or terse) or its program.
+    """One example per problem: its worked solution (thorough or terse), its program, or its program in use.
+
+    Args:
+        outputs: what the tool says of each program, where the format calls it.
 
     Raises:
         ConfigError: an unknown format or template.
@@ -79,28 +102,47 @@ def examples(
     for problem, mode in zip(problems, modes_of(problems, format_name), strict=True):
         two_styles = mode == "cot" and problem.cot_terse != problem.cot
         terse = two_styles and is_terse(problem, terse_share, seed)
-        solution = problem.program if mode == "pot" else problem.cot_terse if terse else problem.cot
+        solution = problem.cot if mode == "cot" else problem.program
+        if terse:
+            solution = problem.cot_terse
         if not solution.strip():
-            field = "program" if mode == "pot" else "cot"
+            field = "cot" if mode == "cot" else "program"
             raise DataError(
                 f"problem {problem.id} ({problem.question[:60]!r}): no {field!r}, and sft.format={format_name} learns "
                 f"from it. Add the field to problems.train_path, or choose another sft.format."
             )
-        target = pot_target(solution, template) if mode == "pot" else cot_target(solution, template)
-        made.append(Example(problem.id, mode, terse, prompt(problem.question, mode, template), target))
+        if mode == "tool":
+            if outputs is None:
+                raise ValueError("sft.format=tool: the programs have not been run")
+            passages = tool_target(solution, outputs[problem.program], problem.answer, template)
+        else:
+            target = pot_target(solution, template) if mode == "pot" else cot_target(solution, template)
+            passages = (Passage(target, written=True),)
+        made.append(Example(problem.id, mode, terse, prompt(problem.question, mode, template), passages))
     return made
 
 
 def tokenize(made: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> list[Tokens]:
     """Token ids of prompt, target and end of text.
 
-    Prompt and target are encoded apart, as they are when the model is asked; the prompt gets the
+    Prompt and passages are encoded apart, as they are when the model is asked; the prompt gets the
     tokenizer's own special tokens (its beginning-of-text token, where it has one).
     """
     prompts = tokenizer([example.prompt for example in made])["input_ids"]
-    targets = tokenizer([example.target for example in made], add_special_tokens=False)["input_ids"]
-    end = (int(tokenizer.eos_token_id),)  # type: ignore[arg-type]
-    return [Tokens((*p, *t, *end), len(p)) for p, t in zip(prompts, targets, strict=True)]  # type: ignore[misc]
+    passages = [passage for example in made for passage in example.passages]
+    encoded = iter(encode(passages, tokenizer))
+    end = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
+    tokens = []
+    for example, prompt_ids in zip(made, prompts, strict=True):
+        ids = list(prompt_ids)
+        unwritten: set[int] = set()
+        for passage in example.passages:
+            start = len(ids)
+            ids += next(encoded)
+            if not passage.written:
+                unwritten.update(range(start, len(ids)))
+        tokens.append(Tokens((*ids, end), len(prompt_ids), frozenset(unwritten)))
+    return tokens
 
 
 def fitting(tokens: Iterable[Tokens], max_length: int) -> list[int]:

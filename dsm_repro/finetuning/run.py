@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from trl import SFTTrainer
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
 from dsm_repro.finetuning.data import IGNORED, Example, Tokens, examples, fitting, pack, tokenize
+from dsm_repro.finetuning.programs import program_outputs
+from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning.problemset import load_problems
 from dsm_repro.training.arguments import common_fields, one_device_per_process
@@ -97,7 +99,11 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
     model = load_model(ctx.parents[parent] / "model", "float32", resolve_device(config.execution))
     tokenizer = load_tokenizer(ctx.parents[parent] / "model")
     check_length(model, c.max_length, "sft.max_length")
-    kept, tokens, too_long = training_examples(config, tokenizer)
+    problems = training_problems(config)
+    outputs, failed = program_outputs(ctx, problems) if c.format == "tool" else (None, 0)
+    if outputs is not None:
+        problems = [problem for problem in problems if problem.program in outputs]
+    kept, tokens, too_long = training_examples(config, problems, tokenizer, outputs)
     opt = Optimisation(
         section="sft",
         steps=c.steps,
@@ -121,22 +127,18 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
             "examples_by_mode": dict(Counter(example.mode for example in kept)),
             "terse": sum(example.terse for example in kept),
             "too_long": too_long,
+            **({} if outputs is None else {"failed_programs": failed}),
             "epochs": len(taken) / len(kept),
             "steps": c.steps,
             "tokens": costs.tokens[-1],
-            "target_tokens": sum(len(tokens[i].ids) - tokens[i].prompt_length for i in taken),
+            "target_tokens": sum(tokens[i].learnt for i in taken),
             "loss": final_loss(ctx),
         }
     )
 
 
-def training_examples(config: Config, tokenizer: PreTrainedTokenizerBase) -> tuple[list[Example], list[Tokens], int]:
-    """The examples that fit, as text and as tokens, and how many do not fit.
-
-    Raises:
-        ConfigError: fewer problems than ``sft.examples``, or none that fits ``sft.max_length``.
-        DataError: a problem without the solution that the format needs.
-    """
+def training_problems(config: Config) -> list[Problem]:
+    """The problems of ``sft.examples``. Raises ConfigError where there are fewer."""
     c, source = config.sft, config.problems
     problems = load_problems(source, "train", c.examples, source.seed)
     if len(problems) < c.examples:
@@ -144,7 +146,26 @@ def training_examples(config: Config, tokenizer: PreTrainedTokenizerBase) -> tup
             f"sft.examples={c.examples}: problems.train_path={source.train_path} has {len(problems)}. "
             f"Set sft.examples={len(problems)}."
         )
-    made = examples(problems, c.format, config.prompts, source.terse_share, source.seed)
+    return problems
+
+
+def training_examples(
+    config: Config,
+    problems: Sequence[Problem],
+    tokenizer: PreTrainedTokenizerBase,
+    outputs: Mapping[str, str] | None = None,
+) -> tuple[list[Example], list[Tokens], int]:
+    """The examples that fit, as text and as tokens, and how many do not fit.
+
+    Args:
+        outputs: what the tool says of each program, where the format calls it.
+
+    Raises:
+        ConfigError: none fits ``sft.max_length``.
+        DataError: a problem without the solution that the format needs.
+    """
+    c, source = config.sft, config.problems
+    made = examples(problems, c.format, config.prompts, source.terse_share, source.seed, outputs)
     tokens = tokenize(made, tokenizer)
     kept = fitting(tokens, c.max_length)
     if not kept:

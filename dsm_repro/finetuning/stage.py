@@ -8,11 +8,12 @@ from typing import Any
 
 from dsm_repro.config.resolve import model_parent, resolve_model
 from dsm_repro.config.schema import Config
-from dsm_repro.finetuning.data import check_format
+from dsm_repro.finetuning.data import MODES_OF, check_format
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.reasoning.benchmarks import require_disjoint
-from dsm_repro.reasoning.formats import MODES, template_id
+from dsm_repro.reasoning.formats import template_id
 from dsm_repro.reasoning.problemset import problem_files
+from dsm_repro.reasoning.programs import limits
 from dsm_repro.training.planning import training_estimate
 
 #: tokens of an example, for the plan: measured on the miniature's, guessed for others
@@ -25,19 +26,27 @@ def parents(config: Config) -> tuple[str, ...]:
 
 def identity(config: Config) -> Any:
     check_format(config.sft.format)
-    modes = MODES if config.sft.format == "both" else (config.sft.format,)
+    modes = MODES_OF.get(config.sft.format, (config.sft.format,))
     problems: dict[str, Any] = {"source": config.problems.source}
     if config.problems.source == "miniature":
         problems["seed"] = config.problems.seed
         if "cot" in modes:
             problems["terse_share"] = config.problems.terse_share
-    return {
+    described = {
         "sft": asdict(config.sft),
         "problems": problems,
         "prompts": [template_id(mode, config.prompts) for mode in modes],
         "dtype": config.base.dtype,
         "seed": config.seeds.sft,
     }
+    if "tool" in modes:
+        # the examples hold what the sandbox made of the programs, and the grader drops those that are wrong
+        described |= {
+            "output_characters": config.tool.output_characters,
+            "sandbox": limits(config.sandbox),
+            "grader": asdict(config.grader),
+        }
+    return described
 
 
 def inputs(config: Config) -> tuple[Path, ...]:

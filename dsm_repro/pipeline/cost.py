@@ -34,14 +34,24 @@ class ModelShape:
         return self.layers * self.block_parameters + norms + self.vocab_size * self.hidden_size
 
 
-def forward_flops(shape: ModelShape, tokens: int, sum_squared_lengths: float) -> float:
-    """FLOPs of one forward pass over ``tokens`` tokens in sequences whose squared lengths sum to the third argument.
+def pass_flops(shape: ModelShape, tokens: float, pairs: float, scored: float) -> float:
+    """FLOPs of passing ``tokens`` tokens through the model forward.
 
-    Matrix products 2·tokens·(layers·block + vocab·hidden), plus attention scores and values
-    4·layers·hidden·Σ L² (the full square, as dense kernels compute it).
+    Matrix products of the layers, 2·tokens·layers·block; of the output head, 2·scored·vocab·hidden; attention
+    scores and values, 4·layers·hidden·pairs.
+
+    Args:
+        pairs: (query, key) pairs that attention multiplies out: a dense kernel computes the masked ones of the
+            causal square too, and so does torch's FLOP counter.
+        scored: positions on which the output head is computed.
     """
-    dense = 2.0 * tokens * (shape.layers * shape.block_parameters + shape.vocab_size * shape.hidden_size)
-    return dense + 4.0 * shape.layers * shape.hidden_size * sum_squared_lengths
+    dense = 2.0 * (tokens * shape.layers * shape.block_parameters + scored * shape.vocab_size * shape.hidden_size)
+    return dense + 4.0 * shape.layers * shape.hidden_size * pairs
+
+
+def forward_flops(shape: ModelShape, tokens: int, sum_squared_lengths: float) -> float:
+    """FLOPs of one forward pass over whole sequences, head on every token; third argument: Σ L²."""
+    return pass_flops(shape, tokens, sum_squared_lengths, tokens)
 
 
 def train_flops(shape: ModelShape, tokens: int, sum_squared_lengths: float) -> float:
@@ -50,14 +60,21 @@ def train_flops(shape: ModelShape, tokens: int, sum_squared_lengths: float) -> f
 
 
 def generation_flops(shape: ModelShape, prompt_tokens: int, total_tokens: int, sum_squared_lengths: float) -> float:
-    """FLOPs of cached decoding: every token passes once; attention over the growing prefix is half the square."""
-    dense = 2.0 * total_tokens * (shape.layers * shape.block_parameters + shape.vocab_size * shape.hidden_size)
-    return dense + 2.0 * shape.layers * shape.hidden_size * sum_squared_lengths
+    """FLOPs of cached decoding, Σ over sequences: every token passes once, the head runs on the tokens that are drawn.
+
+    Attention over the growing prefix is half the square. (The prompt's own square is computed in full: for a short
+    prompt the difference is small, and where it counts ``rl.accounting.generate`` has it from single lengths.)
+    """
+    return pass_flops(shape, total_tokens, sum_squared_lengths / 2, total_tokens - prompt_tokens)
 
 
 @dataclass
 class Cost:
-    """What a stage spent. ``flops`` by purpose (``train``, ``generate``, ``reference``, ``critic``, ``forward``)."""
+    """What a stage spent.
+
+    ``flops`` by purpose (``train``, ``generate``, ``reference``, ``critic``, ``reward_model``, ``forward``); ``tokens``
+    by purpose (``train``: with weight in an update; ``generate``).
+    """
 
     flops: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, float] = field(default_factory=dict)

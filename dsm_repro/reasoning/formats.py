@@ -2,17 +2,23 @@
 
 ``config.prompts`` chooses a template: ``miniature`` is as short as can be, for tiny models with tiny
 contexts; ``release`` is the wording of the DeepSeek-Math release, its ``User:``/``Assistant:`` wrap
-included. A mode is how the model answers: ``cot`` in words, ``pot`` with a Python program.
+included. A mode is how the model answers: ``cot`` in words, ``pot`` with a Python program, ``tool`` with words
+and programs in turn: it calls the tool, reads what its program printed and goes on (§3.1).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError
 
-MODES = ("cot", "pot")
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+MODES = ("cot", "pot", "tool")
 
 
 @dataclass(frozen=True)
@@ -24,13 +30,31 @@ class Template:
     prompts: dict[str, str]
     #: whether programs stand in ```python fences; without them a program is the whole completion
     fenced: bool
+    #: what the model writes to have its program run; it writes no more until the tool has answered
+    call: str
+    #: the tool's answer
+    answer: str
+    #: what stands for the output of a program that failed; {name} is the error's name, {error} its whole last line
+    failure: str
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A part of a conversation with the tool. ``written``: by the model; else it is what the tool answered."""
+
+    text: str
+    written: bool
 
 
 TEMPLATES = {
     "miniature": Template(
         version=1,
-        prompts={"cot": "{question}\nAnswer:", "pot": "{question}\nProgram:"},
+        prompts={"cot": "{question}\nAnswer:", "pot": "{question}\nProgram:", "tool": "{question}\nTool:"},
         fenced=False,
+        call="\nOutput:",
+        answer="\n{output}\n",
+        # an error's name alone is a tenth of a tiny completion
+        failure="{name}",
     ),
     "release": Template(
         version=1,
@@ -39,8 +63,14 @@ TEMPLATES = {
             "\n\nAssistant:",
             "pot": "User: {question}\nPlease integrate natural language reasoning with programs to solve the problem "
             "above, and put your final answer within \\boxed{}.\n\nAssistant:",
+            # the release has this one wording for programs
+            "tool": "User: {question}\nPlease integrate natural language reasoning with programs to solve the problem "
+            "above, and put your final answer within \\boxed{}.\n\nAssistant:",
         },
         fenced=True,
+        call="```output",
+        answer="\n{output}\n```\n",
+        failure="Runtime errors: {error}",
     ),
 }
 
@@ -80,6 +110,82 @@ def pot_target(program: str, template: str) -> str:
     return f"\n```python\n{body}\n```" if _template(template).fenced else f"\n{body}"
 
 
+def tool_target(program: str, output: str, answer: str, template: str) -> tuple[Passage, ...]:
+    """What stands after a ``tool`` prompt: the program and the call, what the tool answers, the answer from it.
+
+    The model must write the first and the last passage and end the text; the middle one it reads.
+    """
+    _wording("tool", template)
+    box = f"\\boxed{{{answer}}}"
+    body = pot_target(program, template)
+    if _template(template).fenced:
+        body, box = f"{body}\n", f"The answer is ${box}$."
+    return (
+        Passage(f"{body}{_template(template).call}", written=True),
+        Passage(tool_answer(output, template), written=False),
+        Passage(box, written=True),
+    )
+
+
+def tool_answer(output: str, template: str, after: str = "") -> str:
+    """What the tool writes behind a call, in a text that ends in ``after``."""
+    text = _template(template).answer.replace("{output}", output.strip())
+    # the token that ends the call may hold the line break, too
+    return text.removeprefix("\n") if after.endswith("\n") else text
+
+
+def calls_tool(passage: str, template: str) -> bool:
+    """Whether the model, in what it has written since the tool's last answer, calls it."""
+    # a passage starts on a line of its own
+    return _template(template).call in f"\n{passage}"
+
+
+def program_called(passages: Sequence[str], template: str) -> str | None:
+    """The program of the call that ends the last of these passages of the model; None where there is none.
+
+    It is all the programs so far, one after another, as in the DeepSeek-Math release: each starts from what the
+    earlier ones defined. Top-level lines of earlier ones that print are left out.
+    """
+    call = _template(template).call
+    texts = [f"\n{passage}".partition(call)[0] for passage in passages]
+    if _template(template).fenced:
+        # a fence has to be closed right before the call
+        if not texts[-1].rstrip().endswith("```"):
+            return None
+        blocks = [block for text in texts for block in _FENCE.findall(text)]
+    else:
+        blocks = texts
+    blocks = [block.strip("\r\n").rstrip() for block in blocks]
+    if not blocks or not blocks[-1].strip():
+        return None
+    earlier = [line for block in blocks[:-1] for line in block.splitlines() if not _prints(line)]
+    return "\n".join([*earlier, blocks[-1]])
+
+
+def _prints(line: str) -> bool:
+    return "print(" in line and not line.startswith((" ", "\t", "import", "def "))
+
+
+def tool_output(stdout: str, error: str, template: str, limit: int) -> str:
+    """What the tool says of a program: its output, or where it failed ``error``, whose last line names the error.
+
+    Past ``limit`` characters, its first and last ``limit // 2`` with dots between (the release: 50 and 50).
+    """
+    if error:
+        line = error.strip().rsplit("\n", 1)[-1]
+        stdout = _template(template).failure.replace("{error}", line).replace("{name}", line.partition(":")[0])
+    text = stdout.strip()
+    half = limit // 2
+    return text if len(text) <= limit else f"{text[:half]}...{text[len(text) - half :]}"
+
+
+def graded_text(passages: Sequence[Passage], template: str) -> str:
+    """A conversation with the tool as the extraction of answers reads it: the tool's answers as ``output`` fences."""
+    if _template(template).fenced:
+        return "".join(passage.text for passage in passages)
+    return "".join(p.text if p.written else f"\n```output\n{p.text.strip()}\n```\n" for p in passages)
+
+
 def program_of(completion: str, template: str) -> str | None:
     """The program in a ``pot`` completion, None where it holds none.
 
@@ -96,3 +202,14 @@ def template_id(mode: str, template: str) -> str:
     """Names the wording in a protocol record, such as ``release/cot/1``."""
     _wording(mode, template)
     return f"{template}/{mode}/{_template(template).version}"
+
+
+def encode(passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """Token ids of each passage by itself. What a tool printed is text, also where it spells a special token."""
+    encoded: dict[bool, Iterator[list[int]]] = {}
+    for written in (True, False):
+        texts = [passage.text for passage in passages if passage.written == written]
+        if texts:
+            ids = tokenizer(texts, add_special_tokens=False, split_special_tokens=not written)["input_ids"]
+            encoded[written] = iter(ids)  # type: ignore[arg-type]
+    return [list(next(encoded[passage.written])) for passage in passages]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dsm_repro.reporting import statistics, verdict
+from dsm_repro.reporting import at_k, statistics, verdict
 from dsm_repro.reporting.records import Artifact, Sweep
 
 _CATEGORY_RESAMPLES = 2_000
@@ -41,6 +41,8 @@ class Measured:
     right: statistics.Matrix
     interval: statistics.Interval
     samples: tuple[dict[str, dict[str, Any]], ...]
+    #: votes of the drawn answers, aligned with ``samples``; empty where none were drawn
+    votes: at_k.Votes = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Compared:
     a: str
     b: str
     mode: str
+    #: accuracy | maj@K | pass@K
+    metric: str
     expect: str
     #: points, of expect=a_not_greater
     margin: float
@@ -62,7 +66,13 @@ class Compared:
 
     @property
     def sentence(self) -> str:
-        return verdict.sentence(self.a, self.b, self.difference, self.remark)
+        return verdict.sentence(self.a, self.b, self.difference, self.remark, self.metric)
+
+    @property
+    def where(self) -> str:
+        """The column, and the metric where it is not accuracy."""
+        column = self.column or self.mode
+        return column if self.metric == "accuracy" else f"{column}, {self.metric}"
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,7 @@ def _columns(sweep: Sweep) -> list[Column]:
 
 def _measure(sweep: Sweep, arm: str, column: Column) -> Measured | None:
     rows: list[dict[str, dict[str, Any]]] = []
+    votes: list[dict[str, dict[str, Any]]] = []
     seeds: list[tuple[int, ...]] = []
     for artifact, shared in _evaluations(sweep, arm).values():
         protocol = (artifact.record.get("protocol") or {}).get(column.mode) or {}
@@ -128,6 +139,7 @@ def _measure(sweep: Sweep, arm: str, column: Column) -> Measured | None:
         samples = {question_id(s): s for s in artifact.samples if s.get("mode") == column.mode}
         if samples:
             rows.append(samples)
+            votes.append({question_id(v): v for v in artifact.at_k if v.get("mode") == column.mode})
             seeds.append(tuple(shared))
     if not rows:
         return None
@@ -135,7 +147,7 @@ def _measure(sweep: Sweep, arm: str, column: Column) -> Measured | None:
     if not questions:
         return None
     right = np.array([[bool(row[q]["correct"]) for q in questions] for row in rows], dtype=np.float64)
-    return Measured(arm, column, tuple(seeds), questions, right, statistics.accuracy(right), tuple(rows))
+    return Measured(arm, column, tuple(seeds), questions, right, statistics.accuracy(right), tuple(rows), tuple(votes))
 
 
 def _pairs(a: Measured, b: Measured) -> tuple[list[int], list[int], str]:
@@ -157,10 +169,16 @@ def _pairs(a: Measured, b: Measured) -> tuple[list[int], list[int], str]:
     return rows_a[:rows], rows_b[:rows], "no seed in common: replicates are paired in order"
 
 
-def compare(a: Measured, b: Measured, margin: float = 0.0) -> tuple[statistics.Difference | None, str]:
+def compare(
+    a: Measured, b: Measured, margin: float = 0.0, metric: str = "accuracy"
+) -> tuple[statistics.Difference | None, str]:
     """Paired difference of two arms in one column, tested against ``margin`` points, and a remark on the pairing."""
     rows_a, rows_b, remark = _pairs(a, b)
-    matrix_a, matrix_b = a.right[rows_a], b.right[rows_b]
+    found = [m.right if metric == "accuracy" else at_k.cells(m.votes, m.questions, metric) for m in (a, b)]
+    for m, cells in zip((a, b), found, strict=True):
+        if cells is None:
+            return None, f"{m.arm} has no {metric}"
+    matrix_a, matrix_b = (np.asarray(cells)[rows] for cells, rows in zip(found, (rows_a, rows_b), strict=True))
     if a.questions != b.questions:
         at = {q: i for i, q in enumerate(b.questions)}
         common = [(i, at[q]) for i, q in enumerate(a.questions) if q in at]
@@ -182,6 +200,10 @@ def _margin(claim: dict[str, Any]) -> float:
     return float(claim.get("margin") or 0.0)
 
 
+def _metric(claim: dict[str, Any]) -> str:
+    return str(claim.get("metric") or "accuracy")
+
+
 def _compare_claim(
     sweep: Sweep, claim: dict[str, Any], columns: list[Column], measured: dict[tuple[str, str], Measured]
 ) -> tuple[statistics.Difference | None, str, str]:
@@ -193,7 +215,8 @@ def _compare_claim(
             return None, f"{arm} was not evaluated in mode {mode}" if known else _status(sweep, arm), ""
     for column in of_mode:
         if (a, column.id) in measured and (b, column.id) in measured:
-            difference, remark = compare(measured[a, column.id], measured[b, column.id], _margin(claim))
+            arms = measured[a, column.id], measured[b, column.id]
+            difference, remark = compare(*arms, _margin(claim), _metric(claim))
             return difference, remark, column.id
     return None, "the two arms were measured under different protocols", ""
 
@@ -220,6 +243,7 @@ def results(sweep: Sweep) -> Results:
                 a=str(claim["a"]),
                 b=str(claim["b"]),
                 mode=str(claim.get("mode") or "cot"),
+                metric=_metric(claim),
                 expect=expect,
                 margin=_margin(claim),
                 column=column_id,

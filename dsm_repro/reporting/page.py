@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dsm_repro.reporting import accounts, corpus_plots, plots, verdict
+from dsm_repro.reporting import accounts, at_k, at_k_plots, corpus_plots, plots, verdict
 from dsm_repro.reporting.blocks import Figure, Finding, Page, Section
 from dsm_repro.reporting.measures import Results
 from dsm_repro.reporting.records import Sweep
 from dsm_repro.reporting.sections import account, corpus, results, training
+from dsm_repro.reporting.sections import at_k as sampled
 
 _SMALL_SCALES = {"smoke", "mini"}
 #: steps in the running mean of a learning curve
@@ -43,7 +44,7 @@ def _verdict_text(sweep: Sweep, found: Results) -> str:
 def _findings(found: Results) -> list[Finding]:
     findings = []
     for c in found.compared:
-        detail = f"{c.column or c.mode}"
+        detail = c.where
         if c.p_holm is not None:
             p = "p < 0.001" if c.p_holm < 0.001 else f"p = {c.p_holm:.3f}"
             detail += f", {p} after Holm"
@@ -62,6 +63,7 @@ def figures(sweep: Sweep, found: Results) -> dict[str, str]:
     for column in found.columns:
         if any(v.column == column.id for v in found.categories):
             drawn[f"{plots.heat_name(column.id)}.svg"] = plots.heat_map(found, sweep.arms, column.id)
+    drawn.update(at_k_plots.figures(at_k.lines(found), sweep.arms))
     drawn.update(corpus_plots.figures(sweep))
     return drawn
 
@@ -114,6 +116,7 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
         *forest,
         results.arms(found, accounts.arm_costs(sweep), "accuracy.svg" in drawn),
         results.comparisons(found),
+        sampled.section(at_k.lines(found), found, drawn),
         training.compute(sweep),
         training.learning(curves),
         results.categories(found, heat),

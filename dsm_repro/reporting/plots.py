@@ -123,7 +123,7 @@ def forest(compared: Sequence[Compared]) -> str:
 
     shown = [c for c in compared if c.difference is not None]
     with rc_context(style_sheet()):
-        labels = [f"{verdict.minus(c.a, c.b)}  ({c.column})" for c in reversed(shown)]
+        labels = [f"{verdict.minus(c.a, c.b)}  ({c.where})" for c in reversed(shown)]
         figure, (axes,) = new_figure(8.6, 0.75 + 0.5 * len(shown), left=_room(labels))
         for row, c in enumerate(reversed(shown)):
             d = c.difference

@@ -19,7 +19,7 @@ from dsm_repro.config.errors import DataError, StoreError
 #: the order of the stages in every table
 STAGES = ("crawl", "corpus", "base", "pretrain", "sft", "reward_model", "rl", "evaluate")
 #: artifact files the report reads; the digests of these are checked
-_READ = ("record.json", "metrics.jsonl", "samples.jsonl", "cost.json")
+_READ = ("record.json", "metrics.jsonl", "samples.jsonl", "at_k.jsonl", "cost.json")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Artifact:
     cost: dict[str, Any]
     metrics: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    #: an evaluation that drew several answers: their votes, a row per problem
+    at_k: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -174,6 +176,7 @@ def read_artifact(folder: Path, stage: str, key: str) -> Artifact:
         cost=single("cost.json"),
         metrics=_lines(content.get("metrics.jsonl", b""), folder / "metrics.jsonl"),
         samples=_lines(content.get("samples.jsonl", b""), folder / "samples.jsonl"),
+        at_k=_lines(content.get("at_k.jsonl", b""), folder / "at_k.jsonl"),
     )
 
 

@@ -72,10 +72,11 @@ def signed(value: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
 
 
-def sentence(a: str, b: str, difference: Difference | None, reason: str = "") -> str:
-    """The evidence of one comparison in words."""
+def sentence(a: str, b: str, difference: Difference | None, reason: str = "", metric: str = "accuracy") -> str:
+    """The evidence of one comparison in words. ``metric`` is named where it is not accuracy."""
+    what = minus(a, b) if metric == "accuracy" else f"{metric}: {minus(a, b)}"
     if difference is None:
-        return f"{minus(a, b)} could not be measured: {reason}"
+        return f"{what} could not be measured: {reason}"
     seeds = f"{difference.replicates} seed{'s' if difference.replicates > 1 else ''}"
     bounds = f"[{signed(difference.low).lstrip('+')}, {signed(difference.high).lstrip('+')}]"
-    return f"{minus(a, b)} = {signed(difference.value)} points {bounds}, {seeds} × {difference.questions} problems"
+    return f"{what} = {signed(difference.value)} points {bounds}, {seeds} × {difference.questions} problems"

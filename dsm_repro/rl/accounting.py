@@ -1,8 +1,16 @@
 """What one step of reinforcement learning costs in FLOPs, by purpose, from the lengths of its rollouts.
 
-Conventions, the same for every method: padding is not counted; the prompt of a group is computed once per
-model and pass, as ``batch.py`` does; the output head is counted on completion tokens only. So the count
-depends on the rollouts, not on micro-batches or hardware.
+Conventions, the same for every method:
+
+* padding is not counted, and the prompt of a group is computed once for each model and pass, as ``batch.py`` and
+  ``rollouts.py`` do (a group that two micro-batches share is computed twice: execution, not method);
+* the last token of a completion is never an input: nothing is predicted from it;
+* the output head is counted where it is computed, on the positions that predict a completion token;
+* attention is counted as dense kernels compute it, masked pairs included;
+* a backward pass is two forward passes; a head or layer recomputed to save memory is not counted again.
+
+So the count depends on the rollouts, not on micro-batches or hardware. ``tests/rl/test_accounting.py`` holds it
+against ``torch.utils.flop_counter`` on the functions that do the work.
 """
 
 from __future__ import annotations
@@ -10,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dsm_repro.pipeline.cost import ModelShape, forward_flops, generation_flops
+from dsm_repro.pipeline.cost import ModelShape, pass_flops
 
 
 @dataclass(frozen=True)
@@ -31,30 +39,38 @@ class Lengths:
         return sum(map(sum, self.completions))
 
     @property
-    def squares(self) -> float:
-        """Sum of squared lengths with the prompt's square counted once: the attention that shared prompts need."""
+    def read_tokens(self) -> int:
+        """Tokens that enter the model: prompts, and every completion but for its last token."""
+        return self.prompt_tokens + sum(length - 1 for group in self.completions for length in group)
+
+    @property
+    def scoring_pairs(self) -> float:
+        """(query, key) pairs of a forward pass with shared prompts: P², then (T - 1)·(P + T - 1) per completion."""
         total = 0.0
-        for prompt, completions in zip(self.prompts, self.completions, strict=True):
-            total += prompt**2 + sum((prompt + length) ** 2 - prompt**2 for length in completions)
+        for prompt, group in zip(self.prompts, self.completions, strict=True):
+            total += prompt**2 + sum((length - 1) * (prompt + length - 1) for length in group)
+        return total
+
+    @property
+    def decoding_pairs(self) -> float:
+        """(query, key) pairs of cached decoding: P², then P + t keys for the t-th of T - 1 tokens that are read."""
+        total = 0.0
+        for prompt, group in zip(self.prompts, self.completions, strict=True):
+            total += prompt**2 + sum((length - 1) * (prompt + length / 2) for length in group)
         return total
 
 
-def head_flops(shape: ModelShape, tokens: int) -> float:
-    """FLOPs of the output head on ``tokens`` positions."""
-    return 2.0 * tokens * shape.hidden_size * shape.vocab_size
-
-
 def generate(shape: ModelShape, lengths: Lengths) -> float:
-    """Cached decoding: prompts once, then every completion token."""
-    tokens = lengths.prompt_tokens + lengths.completion_tokens
-    flops = generation_flops(shape, lengths.prompt_tokens, tokens, lengths.squares)
-    return flops - head_flops(shape, lengths.prompt_tokens)
+    """Cached decoding: prompts once, then every completion token but the last of each; the first of a group's
+    completions are all drawn from one position's logits."""
+    read = lengths.read_tokens
+    drawn_from = read - lengths.prompt_tokens + len(lengths.prompts)
+    return pass_flops(shape, read, lengths.decoding_pairs, drawn_from)
 
 
 def forward(shape: ModelShape, lengths: Lengths) -> float:
     """One forward pass that scores every completion token."""
-    tokens = lengths.prompt_tokens + lengths.completion_tokens
-    return forward_flops(shape, tokens, lengths.squares) - head_flops(shape, lengths.prompt_tokens)
+    return pass_flops(shape, lengths.read_tokens, lengths.scoring_pairs, lengths.completion_tokens)
 
 
 def train(shape: ModelShape, lengths: Lengths) -> float:

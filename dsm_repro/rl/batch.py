@@ -12,6 +12,8 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache
 
+from dsm_repro.rl import packed
+
 #: logits of this many tokens are held at once; above it the head is recomputed in the backward pass
 HEAD_TOKENS = 8_192
 
@@ -92,6 +94,15 @@ def completion_hidden(backbone: nn.Module, batch: Batch) -> Tensor:
     ``backbone`` is the model without its head. Position t holds the state after reading the prompt and
     the t tokens before; gradients reach the prompt through its cached keys and values.
     """
+    if packed.supported(backbone):
+        layout = packed.lay_out(batch)
+        states = packed.forward(backbone, layout)
+        return states.index_select(0, layout.predicting.flatten()).view(*layout.predicting.shape, -1)
+    return _padded_hidden(backbone, batch)
+
+
+def _padded_hidden(backbone: nn.Module, batch: Batch) -> Tensor:
+    """:func:`completion_hidden` through the model's forward pass: the prompts, then the completions on their cache."""
     prompts = batch.prompt_ids.shape[0]
     prompt_lengths = batch.prompt_mask.sum(-1)
     output = backbone(
@@ -133,9 +144,13 @@ def completion_logps(model: Any, batch: Batch, temperature: float) -> Tensor:
 
     The head is applied to these tokens only, never to prompts, a tool's output or padding.
     """
-    hidden = completion_hidden(model.base_model, batch)
     mask = batch.written.bool()
-    states, targets = hidden[mask], batch.completion_ids[mask]
+    targets = batch.completion_ids[mask]
+    if packed.supported(model.base_model):
+        layout = packed.lay_out(batch)
+        states = packed.forward(model.base_model, layout).index_select(0, layout.predicting[mask])
+    else:
+        states = _padded_hidden(model.base_model, batch)[mask]
 
     def score(states: Tensor, targets: Tensor) -> Tensor:
         logits = model.get_output_embeddings()(states)

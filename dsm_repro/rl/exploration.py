@@ -14,14 +14,25 @@ from dsm_repro.config.schema import RLConfig
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.cost import ModelShape
 from dsm_repro.rl import accounting
-from dsm_repro.rl.batch import Batch, concatenate
-from dsm_repro.rl.estimators import Estimator, Signals, Steps
+from dsm_repro.rl.batch import Batch
+from dsm_repro.rl.distributed import Processes
+from dsm_repro.rl.estimators import Estimator, Signals
+from dsm_repro.rl.experience import (
+    Exploration,
+    Metrics,
+    join_explorations,
+    join_rewards,
+    join_rollouts,
+    select,
+)
 from dsm_repro.rl.questions import questions_of_step
 from dsm_repro.rl.rewards import Completions, RewardFunction, Rewards, zero_variance_share
 from dsm_repro.rl.rollouts import Rollouts, Sampling, step_generator
 
-Metrics = dict[str, float | int | None]
-#: (model, prompts as token ids, group size, sampling, end tokens, padding token, noise) -> completions
+__all__ = ["Exploration", "Explorer", "Metrics", "Sampler", "Task"]
+
+#: (model, prompts as token ids, group size, sampling, end tokens, padding token, noise) -> completions.
+#: Noise is drawn by ``torch.rand(completions, generator=noise)`` alone: see ``Processes.noise``.
 Sampler = Callable[
     [Any, Sequence[Sequence[int]], int, Sampling, Sequence[int], int, torch.Generator],
     Rollouts,
@@ -38,28 +49,6 @@ class Task:
     sampler: Sampler
 
 
-@dataclass(frozen=True)
-class Exploration:
-    """Completions with their rewards: B rows, groups in consecutive rows."""
-
-    batch: Batch
-    #: (B, T) as sampled
-    logps: Tensor
-    #: (B,) as the method shapes them
-    rewards: Tensor
-    correct: Tensor
-    steps: Steps | None
-    lengths: accounting.Lengths
-    metrics: Metrics
-    flops: dict[str, float]
-
-    def signals(self, ref_logps: Tensor | None, group_size: int, max_length: int) -> Signals:
-        """What the estimator may know."""
-        return Signals(
-            self.rewards, self.batch.written, self.logps, ref_logps, group_size, self.correct, max_length, self.steps
-        )
-
-
 class Explorer:
     """Draws and rewards the completions of one exploration stage.
 
@@ -69,10 +58,12 @@ class Explorer:
 
     def __init__(
         self, rl: RLConfig, task: Task, estimator: Estimator, tokenizer: PreTrainedTokenizerBase,
-        eos_ids: Sequence[int], shape: ModelShape, seed: int,
+        eos_ids: Sequence[int], shape: ModelShape, seed: int, processes: Processes | None = None,
     ) -> None:  # fmt: skip
         self.rl, self.task, self.estimator, self.tokenizer = rl, task, estimator, tokenizer
         self.eos_ids, self.shape, self.seed = eos_ids, shape, seed
+        self.processes = processes or Processes()
+        self.pad_id = int(tokenizer.pad_token_id)
         self.encoded = [list(ids) for ids in tokenizer(list(task.prompts))["input_ids"]]
 
     def __call__(self, model: Any, number: int) -> Exploration:
@@ -82,31 +73,30 @@ class Explorer:
         kept = 0
         for attempt in range(attempts):
             exploration = self._attempt(model, number * attempts + attempt)
-            chosen = self.estimator.keep(exploration.rewards.view(-1, self.rl.group_size)).nonzero()[:, 0].tolist()
-            chosen = chosen[: wanted - kept]
+            by_group = (-1, self.rl.group_size)
+            keep = self.estimator.keep(exploration.rewards.view(by_group), exploration.correct.view(by_group))
+            chosen = keep.nonzero()[:, 0].tolist()[: wanted - kept]
             drawn.append((exploration, chosen))
             kept += len(chosen)
             if kept >= wanted:
                 break
         if kept == 0:
             drawn[-1] = (drawn[-1][0], list(range(wanted)))
-        whole = self._join([self._select(exploration, groups) for exploration, groups in drawn])
+        parts = [select(exploration, groups, self.rl.group_size) for exploration, groups in drawn]
+        whole = join_explorations(parts, self.pad_id)
         if attempts > 1:
             whole.metrics.update(groups_drawn=wanted * len(drawn), groups_kept=kept)
         return whole
 
     def _attempt(self, model: Any, number: int) -> Exploration:
+        """Every question drawn and rewarded: by shares, then all of it in every process."""
         size = self.rl.group_size
         chosen = questions_of_step(len(self.encoded), self.rl.questions_per_step, self.seed, number)
-        sampling = Sampling(self.rl.max_completion_length, self.rl.temperature, self.rl.top_p)
-        prompts = [self.encoded[i] for i in chosen]
-        rollouts = self.task.sampler(
-            model, prompts, size, sampling, self.eos_ids, int(self.tokenizer.pad_token_id),
-            step_generator(self.seed, number),
-        )  # fmt: skip
+        own = [chosen[i] for i in self.processes.share(len(chosen))]
+        found = self.processes.collect(lambda: self._draw(model, own, number))
+        rollouts = join_rollouts([rollouts for rollouts, _ in found], self.pad_id)
+        rewards = join_rewards([rewards for _, rewards in found])
         batch = rollouts.batch
-        problems = [self.task.questions[i] for i in chosen for _ in range(size)]
-        rewards = self.task.reward(Completions(self._texts(batch), problems, batch))
         device = batch.completion_ids.device
         given = torch.tensor(rewards.values, dtype=rollouts.logps.dtype, device=device)
         correct = torch.tensor(rewards.correct, device=device)
@@ -114,10 +104,19 @@ class Explorer:
             given, batch.written, rollouts.logps, None, size, correct, self.rl.max_completion_length, rewards.steps
         )
         shaped = self.estimator.shape(signals)
-        lengths = accounting.Lengths([len(prompt) for prompt in prompts], batch.lengths.view(-1, size).tolist())
+        lengths = accounting.Lengths([len(self.encoded[i]) for i in chosen], batch.lengths.view(-1, size).tolist())
         flops = {"generate": accounting.generate(self.shape, lengths), **rewards.flops}
         metrics = self._metrics(rewards, shaped, rollouts, lengths)
         return Exploration(batch, rollouts.logps, shaped, correct, rewards.steps, lengths, metrics, flops)
+
+    def _draw(self, model: Any, chosen: Sequence[int], number: int) -> tuple[Rollouts, Rewards]:
+        size, generator = self.rl.group_size, step_generator(self.seed, number)
+        sampling = Sampling(self.rl.max_completion_length, self.rl.temperature, self.rl.top_p)
+        prompts = [self.encoded[i] for i in chosen]
+        with self.processes.noise(generator):
+            rollouts = self.task.sampler(model, prompts, size, sampling, self.eos_ids, self.pad_id, generator)
+        problems = [self.task.questions[i] for i in chosen for _ in range(size)]
+        return rollouts, self.task.reward(Completions(self._texts(rollouts.batch), problems, rollouts.batch))
 
     def _texts(self, batch: Batch) -> list[str]:
         rows = zip(batch.completion_ids.tolist(), batch.lengths.tolist(), strict=True)
@@ -135,74 +134,3 @@ class Explorer:
             "zero_variance_groups": zero_variance_share(shaped.tolist(), self.rl.group_size),
             "completion_length": lengths.completion_tokens / count,
         }
-
-    def _select(self, exploration: Exploration, groups: Sequence[int]) -> Exploration:
-        """Some of the groups; metrics and FLOPs stay those of everything drawn."""
-        batch, size = exploration.batch, self.rl.group_size
-        if len(groups) == len(batch.prompt_ids):
-            return exploration
-        device = batch.completion_ids.device
-        rows = [group * size + member for group in groups for member in range(size)]
-        group_index = torch.tensor(groups, dtype=torch.long, device=device)
-        index = torch.tensor(rows, dtype=torch.long, device=device)
-        steps = exploration.steps
-        cut = Batch(
-            batch.prompt_ids[group_index], batch.prompt_mask[group_index],
-            torch.arange(len(groups), device=device).repeat_interleave(size),
-            batch.completion_ids[index], batch.completion_mask[index], batch.written[index],
-        )  # fmt: skip
-        return Exploration(
-            batch=cut,
-            logps=exploration.logps[index],
-            rewards=exploration.rewards[index],
-            correct=exploration.correct[index],
-            steps=None if steps is None else Steps([steps.rewards[i] for i in rows], [steps.ends[i] for i in rows]),
-            lengths=accounting.Lengths(
-                [exploration.lengths.prompts[i] for i in groups], [exploration.lengths.completions[i] for i in groups]
-            ),
-            metrics=exploration.metrics,
-            flops=exploration.flops,
-        )
-
-    def _join(self, parts: list[Exploration]) -> Exploration:
-        if len(parts) == 1:
-            return parts[0]
-        width = max(part.logps.shape[1] for part in parts)
-        pad = torch.nn.functional.pad
-        steps = None
-        if all(part.steps is not None for part in parts):
-            judged = [part.steps for part in parts if part.steps is not None]
-            steps = Steps([r for s in judged for r in s.rewards], [e for s in judged for e in s.ends])
-        lengths = accounting.Lengths(
-            [n for part in parts for n in part.lengths.prompts], [c for part in parts for c in part.lengths.completions]
-        )
-        return Exploration(
-            concatenate([part.batch for part in parts], int(self.tokenizer.pad_token_id)),
-            torch.cat([pad(part.logps, (0, width - part.logps.shape[1])) for part in parts]),
-            torch.cat([part.rewards for part in parts]),
-            torch.cat([part.correct for part in parts]),
-            steps,
-            lengths,
-            _total_metrics([part.metrics for part in parts]),
-            _total_flops([part.flops for part in parts]),
-        )
-
-
-def _total_flops(parts: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {
-        name: sum(part.get(name, 0.0) for part in parts) for name in {name: None for part in parts for name in part}
-    }
-
-
-def _total_metrics(parts: Sequence[Metrics]) -> Metrics:
-    """Counts added up, means averaged by the completions behind them."""
-    means = ("reward_mean", "zero_variance_groups", "completion_length")
-    weights = [part["completions"] or 0 for part in parts]
-    total: Metrics = {}
-    for name in parts[0]:
-        values = [part[name] or 0 for part in parts]
-        if name in means:
-            total[name] = sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
-        else:
-            total[name] = sum(values)
-    return total

@@ -1,4 +1,7 @@
-"""Rewards of completions. The rule reward is the grader's verdict on the extracted answer."""
+"""Rewards of completions. The rule reward is the grader's verdict on the extracted answer.
+
+The rewards of a trained model are in ``reward_model/score.py``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from dsm_repro.rl.estimators.base import Steps
 
 if TYPE_CHECKING:
     from dsm_repro.pipeline.stage import StageContext
-    from dsm_repro.reasoning.grading import Grader
+    from dsm_repro.reasoning.grading import Grader, Verdict
     from dsm_repro.rl.batch import Batch
 
 #: the grader's statuses and the names they have in the metrics
@@ -29,6 +32,8 @@ class Completions:
     problems: Sequence[Problem]
     #: the tokens, as the policy drew them
     batch: Batch
+    #: where programs were run, what was found in their output; else the rule looks into the texts
+    answers: Sequence[str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,14 @@ class RewardFunction(Protocol):
     def __call__(self, completions: Completions) -> Rewards: ...
 
 
+def verdicts(grader: Grader, answers: Sequence[str | None], problems: Sequence[Problem]) -> list[Verdict]:
+    """The grader's verdict on each answer to its problem; equal pairs are graded once."""
+    pairs = [(found, problem.answer) for found, problem in zip(answers, problems, strict=True)]
+    distinct = list(dict.fromkeys(pairs))
+    graded = dict(zip(distinct, grader.grade_many(distinct), strict=True))
+    return [graded[pair] for pair in pairs]
+
+
 class RuleReward:
     """``reward.correct`` where the grader says correct, else ``reward.incorrect``.
 
@@ -65,17 +78,15 @@ class RuleReward:
         self.grader = grader
 
     def __call__(self, completions: Completions) -> Rewards:
-        """Grade each completion against its question's answer; equal pairs are graded once."""
-        pairs = [
-            (extract(text).answer, problem.answer)
-            for text, problem in zip(completions.texts, completions.problems, strict=True)
-        ]
-        distinct = list(dict.fromkeys(pairs))
-        verdicts = dict(zip(distinct, self.grader.grade_many(distinct), strict=True))
+        """Grade each completion against its question's answer."""
+        answers = completions.answers
+        if answers is None:
+            answers = [extract(text).answer for text in completions.texts]
+        given = verdicts(self.grader, answers, completions.problems)
         counts = dict.fromkeys(STATUSES.values(), 0)
-        for pair in pairs:
-            counts[STATUSES[verdicts[pair].status]] += 1
-        correct = [verdicts[pair].status == "correct" for pair in pairs]
+        for verdict in given:
+            counts[STATUSES[verdict.status]] += 1
+        correct = [verdict.status == "correct" for verdict in given]
         good, bad = self.config.correct, self.config.incorrect
         return Rewards([good if right else bad for right in correct], counts, correct)
 
@@ -87,5 +98,10 @@ def zero_variance_share(rewards: Sequence[float], group_size: int) -> float:
 
 
 def build_reward(ctx: StageContext, grader: Grader) -> RewardFunction:
-    """The reward of ``reward.kind``."""
-    return RuleReward(ctx.config.reward, grader)
+    """The reward of ``reward.kind``: the rule's, or the score of the model that the stage ``reward_model`` left."""
+    rule = RuleReward(ctx.config.reward, grader)
+    if ctx.config.reward.kind == "rule":
+        return rule
+    from dsm_repro.rl.reward_model.score import build
+
+    return build(ctx, rule)

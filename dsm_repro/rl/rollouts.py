@@ -3,7 +3,8 @@
 What it does beyond ``generate``: the prompt of a group is read once and its cache repeated G times, keys
 and values are written into buffers of their final size, rows that have finished leave the batch, and each
 token is drawn from noise that depends on (seed, step, position, row) only, so that a resumed run continues
-with the same completions. It returns the log-probabilities of what it drew.
+with the same completions. It returns the log-probabilities of what it drew. A small Llama on a CPU is decoded
+by ``llama.py``, every other model by its own modules.
 
 Not covered: beam search, logits processors, encoder-decoder models.
 """
@@ -13,13 +14,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from dsm_repro.rl import llama
 from dsm_repro.rl.batch import Batch
 
 #: finished rows are dropped when fewer than this share of the rows in the batch are still writing
@@ -129,88 +131,131 @@ def sample(
     """Draw ``group_size`` completions for each prompt, given as token ids."""
     ids, mask = left_pad(prompts, pad_id, model.device)
     with torch.inference_mode():
-        tokens, logps, lengths, truncated = _decode(model, ids, mask, group_size, sampling, eos_ids, pad_id, generator)
+        written = _Written(len(prompts) * group_size, sampling, eos_ids, pad_id, generator, model.device)
+        _decode(model, ids, mask, group_size, written)
     # tensors made in inference mode cannot enter autograd; copies made outside can
-    width = int(lengths.max())
-    written = (torch.arange(width, device=ids.device)[None] < lengths[:, None]).long()
+    width = int(written.lengths.max())
+    kept = (torch.arange(width, device=ids.device)[None] < written.lengths[:, None]).long()
     return Rollouts(
         batch=Batch(
             prompt_ids=ids,
             prompt_mask=mask,
             owner=torch.arange(len(prompts), device=ids.device).repeat_interleave(group_size),
-            completion_ids=tokens[:, :width].clone(),
-            completion_mask=written,
-            written=written,
+            completion_ids=written.tokens[:, :width].clone(),
+            completion_mask=kept,
+            written=kept,
         ),
-        logps=logps[:, :width].clone(),
-        truncated=truncated.clone(),
+        logps=written.logps[:, :width].clone(),
+        truncated=written.truncated.clone(),
     )
 
 
-def _decode(
-    model: PreTrainedModel,
-    ids: Tensor,
-    mask: Tensor,
-    group_size: int,
-    sampling: Sampling,
-    eos_ids: Sequence[int],
-    pad_id: int,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Tokens (B, max_length), their log-probabilities, lengths (B,) and whether the limit ended them (B,)."""
-    device, width = ids.device, ids.shape[1]
-    rows, limit = ids.shape[0] * group_size, sampling.max_length
-    position = (mask.cumsum(-1) - 1).clamp(min=0)
+class Decoder(Protocol):
+    """Rows that are being written, whatever computes them."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows only."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Read one token of each row, (b,); the logits of the next, (b, V)."""
+
+
+class _ModuleDecoder:
+    """The general decoder: the model's own forward pass, once per token."""
+
+    def __init__(self, model: PreTrainedModel, cache: DynamicCache, mask: Tensor, limit: int) -> None:
+        self.model, self.cache = model, cache
+        self.used = mask.shape[1]
+        for index, layer in enumerate(cache.layers):
+            if type(layer) is DynamicLayer:
+                cache.layers[index] = _BufferLayer(layer.keys, layer.values, self.used + limit)
+        self.position = mask.sum(-1)
+        self.attend = torch.ones((len(mask), 1, 1, self.used + limit), dtype=torch.bool, device=mask.device)
+        self.attend[:, 0, 0, : self.used] = mask.bool()
+
+    def keep(self, rows: Tensor) -> None:
+        self.cache.batch_select_indices(rows)
+        self.position, self.attend = self.position[rows], self.attend[rows]
+
+    def step(self, tokens: Tensor) -> Tensor:
+        self.used += 1
+        logits: Tensor = self.model(
+            input_ids=tokens[:, None],
+            attention_mask=self.attend[..., : self.used],
+            position_ids=self.position[:, None],
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        self.position = self.position + 1
+        return logits
+
+
+class _Written:
+    """All rows of the stage as they are written, and the noise that they are drawn from."""
+
+    def __init__(
+        self, rows: int, sampling: Sampling, eos_ids: Sequence[int], pad_id: int, generator: torch.Generator,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        self.rows, self.sampling, self.generator, self.device = rows, sampling, generator, device
+        limit = sampling.max_length
+        self.ends = torch.tensor(list(eos_ids), device=device)
+        self.tokens = torch.full((rows, limit), pad_id, device=device)
+        self.logps = torch.zeros((rows, limit), device=device)
+        self.lengths = torch.full((rows,), limit, device=device)
+        self.truncated = torch.ones(rows, dtype=torch.bool, device=device)
+        self._noise: list[Tensor] = []
+
+    def noise(self, position: int) -> Tensor:
+        """(rows,) for every row, held or not: what a row draws must not depend on which others are left."""
+        while len(self._noise) <= position:
+            drawn = torch.rand(self.rows, generator=self.generator, dtype=torch.float64)
+            self._noise.append(drawn.to(self.device))
+        return self._noise[position]
+
+    def write(self, held: Tensor, logits: Tensor, decoder: Decoder) -> None:
+        """Write the rows ``held``, indices into all rows, to their ends; ``logits`` are those of their first tokens."""
+        if self.logps.dtype != torch.promote_types(logits.dtype, torch.float32):
+            self.logps = self.logps.to(torch.promote_types(logits.dtype, torch.float32))
+        limit = self.sampling.max_length
+        writing = torch.ones(len(held), dtype=torch.bool, device=self.device)
+        for t in range(limit):
+            token, logp = draw(logits, self.noise(t)[held], self.sampling)
+            now = held[writing]
+            self.tokens[now, t], self.logps[now, t] = token[writing], logp[writing]
+            stopped = writing & torch.isin(token, self.ends)
+            self.lengths[held[stopped]], self.truncated[held[stopped]] = t + 1, False
+            writing = writing & ~stopped
+            remaining = int(writing.sum())
+            if remaining == 0 or t + 1 == limit:
+                break
+            if len(held) > COMPACT_ROWS and remaining < COMPACT_BELOW * len(held):
+                keep = writing.nonzero()[:, 0]
+                decoder.keep(keep)
+                held, token = held[keep], token[keep]
+                writing = torch.ones(len(keep), dtype=torch.bool, device=self.device)
+            logits = decoder.step(token)
+
+
+def _decode(model: PreTrainedModel, ids: Tensor, mask: Tensor, group_size: int, written: _Written) -> None:
+    """Read the prompts once and write every row."""
+    width, limit = ids.shape[1], written.sampling.max_length
     output = model(
         input_ids=ids,
         attention_mask=mask,
-        position_ids=position,
+        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
         past_key_values=DynamicCache(config=model.config),
         use_cache=True,
         logits_to_keep=1,
     )
-    cache = output.past_key_values
-    cache.batch_repeat_interleave(group_size)
-    for index, layer in enumerate(cache.layers):
-        if type(layer) is DynamicLayer:
-            cache.layers[index] = _BufferLayer(layer.keys, layer.values, width + limit)
-    logits = output.logits[:, -1].repeat_interleave(group_size, 0)
-    position = mask.sum(-1).repeat_interleave(group_size, 0)
-    attend = torch.ones((rows, 1, 1, width + limit), dtype=torch.bool, device=device)
-    attend[:, 0, 0, :width] = mask.bool().repeat_interleave(group_size, 0)
-
-    tokens = torch.full((rows, limit), pad_id, device=device)
-    logps = torch.zeros((rows, limit), dtype=torch.promote_types(logits.dtype, torch.float32), device=device)
-    lengths = torch.full((rows,), limit, device=device)
-    truncated = torch.ones(rows, dtype=torch.bool, device=device)
-    ends = torch.tensor(list(eos_ids), device=device)
-    # `held` are the rows of the batch that the model still computes, as indices into all rows
-    held = torch.arange(rows, device=device)
-    writing = torch.ones(rows, dtype=torch.bool, device=device)
-    for t in range(limit):
-        # noise for every row, held or not: what a row draws must not depend on which others are left
-        noise = torch.rand(rows, generator=generator, dtype=torch.float64).to(device)
-        token, logp = draw(logits, noise[held], sampling)
-        now = held[writing]
-        tokens[now, t], logps[now, t] = token[writing], logp[writing]
-        stopped = writing & torch.isin(token, ends)
-        lengths[held[stopped]], truncated[held[stopped]] = t + 1, False
-        writing = writing & ~stopped
-        remaining = int(writing.sum())
-        if remaining == 0 or t + 1 == limit:
-            break
-        if len(held) > COMPACT_ROWS and remaining < COMPACT_BELOW * len(held):
-            keep = writing.nonzero()[:, 0]
-            cache.batch_select_indices(keep)
-            held, token, position, attend = held[keep], token[keep], position[keep], attend[keep]
-            writing = torch.ones(len(keep), dtype=torch.bool, device=device)
-        output = model(
-            input_ids=token[:, None],
-            attention_mask=attend[..., : width + t + 1],
-            position_ids=position[:, None],
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits, position = output.logits[:, -1], position + 1
-    return tokens, logps, lengths, truncated
+    cache, logits = output.past_key_values, output.logits[:, -1]
+    owner = torch.arange(len(ids), device=ids.device).repeat_interleave(group_size)
+    everyone = torch.arange(len(owner), device=ids.device)
+    if not llama.supported(model):
+        cache.batch_repeat_interleave(group_size)
+        written.write(everyone, logits[owner], _ModuleDecoder(model, cache, mask[owner], limit))
+        return
+    prompts = [(layer.keys[owner], layer.values[owner]) for layer in cache.layers]
+    weights = llama.lay_out(model, width + limit)
+    written.write(everyone, logits[owner], llama.LlamaDecoder(weights, prompts, mask[owner], limit))

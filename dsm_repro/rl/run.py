@@ -15,7 +15,6 @@ from transformers import (
     TrainingArguments,
 )
 
-from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
@@ -23,12 +22,15 @@ from dsm_repro.rl import estimators
 from dsm_repro.rl.arguments import grpo_config
 from dsm_repro.rl.budget import Ledger
 from dsm_repro.rl.critic import Critic
+from dsm_repro.rl.distributed import Processes
 from dsm_repro.rl.exploration import Task
 from dsm_repro.rl.iteration import build_rounds
 from dsm_repro.rl.questions import load_questions
 from dsm_repro.rl.rewards import build_reward
-from dsm_repro.rl.samplers import build_sampler
+from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
+from dsm_repro.rl.snapshots import Snapshots, save_copy
 from dsm_repro.rl.trainer import PolicyGradientTrainer
+from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, resolve_device, save_model
 from dsm_repro.training.trainer import checkpoint_to_resume, prepare_torch, read_metrics
@@ -52,6 +54,8 @@ class ExplorationCheckpoints(Checkpoints):
 def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     """Train the model in ``start`` by policy gradients, write it to ``ctx.out/model`` and return the record.
 
+    Of several processes that were started together, the first one writes; they share ``ctx.scratch``.
+
     Raises:
         ConfigError, DataError: settings, questions or models that cannot work, before any step.
     """
@@ -59,37 +63,48 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     prepare_torch(ctx, config.seeds.rl)
     estimator = estimators.build(rl)
     questions = load_questions(config)
-    prompts = [formats.prompt(question.question, "cot", config.prompts) for question in questions]
+    prompts = [formats.prompt(question.question, rl.mode, config.prompts) for question in questions]
     device = resolve_device(config.execution)
+    # before any model: this is what gives each process its own GPU
+    args = grpo_config(rl, estimator.loss_kl_coefficient, config.base.dtype, device, config.seeds.rl, ctx.scratch)
+    one_device_per_process(args)
+    processes = Processes(args.process_index, args.world_size, args.device)
+    processes.check(rl.questions_per_step)
+    _keep_out(ctx, processes)
     # weights are trained in float32; base.dtype is that of the products and of what is saved
     model, tokenizer = load_model(start, "float32", device), load_tokenizer(start)
     _check_room(model, tokenizer, prompts, rl.max_completion_length)
-    args = grpo_config(rl, estimator.loss_kl_coefficient, config.base.dtype, device, config.seeds.rl, ctx.scratch)
-    if args.world_size > 1:
-        raise ConfigError(
-            f"started with {args.world_size} processes: rl runs in one. Start it with `dsm run`, without a launcher "
-            "of several processes."
-        )
     critic = Critic(load_model(start, "float32", device).base_model) if estimator.needs_critic else None
     outside_loss = (estimator.needs_reference or estimator.offline) and estimator.loss_kl_coefficient == 0.0
     reference = load_model(start, "float32", device).requires_grad_(False) if outside_loss else None
-    ledger = Ledger(ctx)
-    with Grader(config.grader) as grader:
-        task = Task(questions, prompts, build_reward(ctx, grader), build_sampler(ctx))
+    snapshots = Snapshots(ctx, lambda folder: save_copy(model, tokenizer, folder, config.base.dtype))
+    ledger = Ledger(ctx, snapshots if rl.snapshots else None, processes.count)
+    with Grader(config.grader) as grader, open_sandbox(ctx) as sandbox:
+        reward = build_reward(ctx, grader)
+        answers = build_answers(ctx, reward, tokenizer, sandbox)
+        task = Task(questions, prompts, answers, build_sampler(ctx, tokenizer, sandbox))
         trainer = PolicyGradientTrainer(
             model, tokenizer, args, rl, task, estimator, critic, reference, config.execution.micro_batch, ledger,
-            ledger.save, build_rounds(ctx, estimator, task.reward, ledger),
+            ledger.save, build_rounds(ctx, estimator, reward, ledger),
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(ExplorationCheckpoints(ctx, rl.updates_per_exploration))
-        checkpoint = checkpoint_to_resume(ctx)
+        checkpoint = processes.first(lambda: checkpoint_to_resume(ctx))
         if checkpoint is not None:
             trainer.load_extra(checkpoint)
-            ledger.load(checkpoint)
+        processes.first(lambda: ledger.begin(checkpoint))
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         grader_id = grader.id
-    save_model(model, tokenizer, ctx.out / "model", config.base.dtype)
-    return _record(ctx, grader_id)
+    processes.first(lambda: save_model(model, tokenizer, ctx.out / "model", config.base.dtype))
+    return processes.first(lambda: _record(ctx, grader_id))
+
+
+def _keep_out(ctx: StageContext, processes: Processes) -> None:
+    """Give every process but the first a folder of its own to write to: one artifact, one writer."""
+    if processes.rank > 0:
+        ctx.out = ctx.scratch / f"process-{processes.rank}"
+        ctx.out.mkdir(parents=True, exist_ok=True)
+        ctx.on_progress = None
 
 
 def _check_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int) -> None:
@@ -114,11 +129,14 @@ def _record(ctx: StageContext, grader_id: str) -> dict[str, Any]:
     rewards = [line["reward_mean"] for line in lines]
     first, last = rewards[:REWARD_WINDOW], rewards[-REWARD_WINDOW:]
     return {
-        "method": config.rl.method,
+        "method": estimators.build(config.rl).name,
         "steps": lines[-1]["step"],
         "flops": {**ctx.cost.flops, "total": ctx.cost.total_flops},
         "tokens_generated": ctx.cost.tokens["generate"],
+        "tokens_trained": ctx.cost.tokens["train"],
         "stopped_by": config.rl.budget.unit,
+        # the step at which seconds are over is the machine's
+        "deterministic": config.rl.budget.unit != "seconds",
         "budget": asdict(config.rl.budget),
         "reward": {"first": sum(first) / len(first), "last": sum(last) / len(last), "window": len(last)},
         "grader": grader_id,

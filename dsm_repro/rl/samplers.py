@@ -1,12 +1,57 @@
-"""Which sampler an arm's rollouts use."""
+"""How an arm's completions are drawn and where their answers stand, by ``rl.mode``."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.rl.exploration import Sampler
+from dsm_repro.rl.rewards import RewardFunction
 from dsm_repro.rl.rollouts import sample
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def build_sampler(ctx: StageContext) -> Sampler:
-    """Plain sampling: the model writes until it ends or the limit does."""
-    return sample
+    from dsm_repro.reasoning.sandbox import Sandbox
+
+
+def open_sandbox(ctx: StageContext) -> AbstractContextManager[Sandbox | None]:
+    """Where the policy's programs run; None where it writes none.
+
+    Raises:
+        ConfigError: programs cannot be isolated on this machine.
+    """
+    if ctx.config.rl.mode == "cot":
+        return nullcontext()
+    from dsm_repro.reasoning.sandbox import Sandbox
+
+    return Sandbox(ctx.config.sandbox)
+
+
+def build_sampler(
+    ctx: StageContext, tokenizer: PreTrainedTokenizerBase | None = None, sandbox: Sandbox | None = None
+) -> Sampler:
+    """Plain sampling, or with the tool; tokenizer and sandbox are asked for with the tool alone."""
+    if ctx.config.rl.mode != "tool":
+        return sample
+    from dsm_repro.reasoning.programs import run_distinct
+    from dsm_repro.rl.tools import ToolSampler
+
+    if tokenizer is None or sandbox is None:
+        raise TypeError("rl.mode=tool: the sampler needs the tokenizer and a sandbox")
+    return ToolSampler(tokenizer, ctx.config.prompts, ctx.config.tool, partial(run_distinct, sandbox=sandbox))
+
+
+def build_answers(
+    ctx: StageContext, reward: RewardFunction, tokenizer: PreTrainedTokenizerBase, sandbox: Sandbox | None
+) -> RewardFunction:
+    """``reward`` on the answers of ``rl.mode``: as it is for words."""
+    if sandbox is None:
+        return reward
+    from dsm_repro.rl.answers import ProgramAnswers, ToolAnswers
+
+    if ctx.config.rl.mode == "pot":
+        return ProgramAnswers(reward, sandbox, ctx.config.prompts)
+    return ToolAnswers(reward, tokenizer, ctx.config.prompts)

@@ -1,4 +1,4 @@
-"""The stage ``rl``: reinforcement learning from the rule reward, §4, until the budget is spent."""
+"""The stage ``rl``: reinforcement learning from the rule's reward or a reward model's, §4, until a budget is spent."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dsm_repro.config.resolve import model_parent, resolve_model
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.resolve import has_stage, model_parent, resolve_model
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.problemset import problem_files
+from dsm_repro.reasoning.programs import limits
 from dsm_repro.rl import estimators
 
 
 def parents(config: Config) -> tuple[str, ...]:
-    return (model_parent(config, "rl"),)
+    return (model_parent(config, "rl"), *(("reward_model",) if has_stage(config, "reward_model") else ()))
 
 
 def identity(config: Config) -> dict[str, Any]:
     """What changes the result: the method's own settings, the reward and its grader, questions, wording, seed."""
     estimator = estimators.build(config.rl)
+    _check_reward(config, estimator)
     rl = asdict(config.rl)
     # those that the method uses are among its own numbers
     for knob in ("method", "options", "clip_epsilon", "kl_coefficient", "std_ddof", "std_guard"):
@@ -29,7 +32,15 @@ def identity(config: Config) -> dict[str, Any]:
     # by what it is, not by its name: a method that comes down to another one shares its run
     rl["method"] = type(estimator).__name__
     rl["estimator"] = estimator.identity(config.rl.updates_per_exploration)
+    # words alone are how every run answered before there were modes
+    mode = rl.pop("mode")
+    # and without snapshots
+    if not rl["snapshots"]:
+        del rl["snapshots"]
     reward = asdict(config.reward)
+    if has_stage(config, "reward_model"):
+        # the rule's, where a model's score takes their place
+        del reward["correct"], reward["incorrect"]
     problems = asdict(config.problems)
     # about SFT solutions; evaluation; and a file that enters by its digest
     for unused in ("terse_share", "test_path", "train_path"):
@@ -42,7 +53,22 @@ def identity(config: Config) -> dict[str, Any]:
         "prompts": config.prompts,
         "seed": config.seeds.rl,
         "dtype": config.base.dtype,
+        **({} if mode == "cot" else _programs(config)),
     }
+
+
+def _check_reward(config: Config, estimator: estimators.Estimator) -> None:
+    if estimator.needs_steps and config.reward.kind != "process":
+        raise ConfigError(
+            f"reward.kind={config.reward.kind}: rl={config.rl.method} needs a reward at the end of each step (§4.1.3). "
+            "Set reward=process, or rl=grpo."
+        )
+
+
+def _programs(config: Config) -> dict[str, Any]:
+    """What changes the outcome of the policy's programs."""
+    tool = {"tool": asdict(config.tool)} if config.rl.mode == "tool" else {}
+    return {"mode": config.rl.mode, "sandbox": limits(config.sandbox), **tool}
 
 
 def inputs(config: Config) -> tuple[Path, ...]:
@@ -62,25 +88,41 @@ def estimate(config: Config) -> Estimate:
     update = training_flops(spec, tokens, completion + prompt) or 0.0
     estimator = estimators.build(rl)
     critic, reference = estimator.needs_critic, estimator.needs_reference or estimator.offline
-    # a forward pass is a third of an update; the rollouts cost about one, the reference one
-    per_exploration = update * (1 + reference) / 3 + update * (1 + critic) * rl.updates_per_exploration
+    reward_model = has_stage(config, "reward_model")
+    # a forward pass is a third of an update; the rollouts cost about one, the reference one, the reward model one
+    per_exploration = update * (1 + reference + reward_model) / 3 + update * (1 + critic) * rl.updates_per_exploration
     notes = list(estimator.notes(rl))
-    if rl.budget.unit == "steps":
-        explorations = rl.budget.amount / rl.updates_per_exploration
-        flops = per_exploration * explorations
-    else:
-        flops = rl.budget.amount
-        explorations = flops / per_exploration if per_exploration else 0.0
-        notes.append(f"stops after the step at which {flops:.3g} FLOPs are spent (about {explorations:.0f} steps)")
+    explorations, seconds = _explorations(config, per_exploration, generated), 0.0
+    flops = per_exploration * explorations
+    if rl.budget.unit == "seconds":
+        flops, seconds = 0.0, float(rl.budget.amount)
+        notes.append(
+            f"stops after the step at which {seconds:g} s are over: how far that is depends on the machine, and the "
+            "result is not deterministic; its FLOPs and tokens are not estimated"
+        )
+    elif rl.budget.unit != "steps":
+        what = {"flops": "FLOPs are spent", "tokens": "tokens are generated"}[rl.budget.unit]
+        steps = explorations * rl.updates_per_exploration
+        notes.append(f"stops after the step at which {rl.budget.amount:.3g} {what} (about {steps:.0f} steps)")
     size = parameters(spec) or 0
-    trained = size * TRAINING_BYTES_PER_PARAMETER * (1 + critic)
+    # between rounds the reward model is trained on
+    continued = reward_model and estimator.rounds > 1
+    trained = size * TRAINING_BYTES_PER_PARAMETER * (1 + critic + continued)
     return Estimate(
         tokens=generated * explorations,
         flops=flops,
-        disk_bytes=float(size * SAVED_BYTES.get(config.base.dtype, 4)),
-        memory_bytes=float(trained + size * 4 * reference),
+        disk_bytes=float(size * SAVED_BYTES.get(config.base.dtype, 4) * (1 + rl.snapshots)),
+        memory_bytes=float(trained + size * 4 * (reference + (reward_model and not continued))),
+        seconds=seconds,
         notes=tuple(notes),
     )
+
+
+def _explorations(config: Config, flops: float, tokens: float) -> float:
+    """Exploration stages in the budget, from what one costs; 0 where that is not known."""
+    budget, updates = config.rl.budget, config.rl.updates_per_exploration
+    each = {"flops": flops, "tokens": tokens, "seconds": 0.0, "steps": float(updates)}[budget.unit]
+    return budget.amount / each if each else 0.0
 
 
 def run(ctx: StageContext) -> None:
@@ -89,4 +131,4 @@ def run(ctx: StageContext) -> None:
     ctx.record(runner.train(ctx, ctx.parents[parents(ctx.config)[0]] / "model"))
 
 
-STAGE = Stage(name="rl", version=2, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)
+STAGE = Stage(name="rl", version=3, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,11 @@ from trl import GRPOConfig, GRPOTrainer
 from dsm_repro.config.schema import RLConfig
 from dsm_repro.rl import accounting, objectives
 from dsm_repro.rl.batch import Batch, completion_logps
-from dsm_repro.rl.critic import Critic, accumulate, explained_variance
+from dsm_repro.rl.critic import Critic, Regression, Returns
+from dsm_repro.rl.distributed import Processes
 from dsm_repro.rl.estimators import Estimator
-from dsm_repro.rl.exploration import Explorer, Metrics, Task
+from dsm_repro.rl.experience import Experience, Metrics
+from dsm_repro.rl.exploration import Explorer, Task
 from dsm_repro.rl.iteration import Rounds
 from dsm_repro.training.models import model_shape
 
@@ -33,22 +34,7 @@ from dsm_repro.training.models import model_shape
 CPU_MICRO_BATCH = 64
 EXTRA_STATE = "rl_state.pt"
 
-
-@dataclass
-class Experience:
-    """What one exploration stage leaves for its updates."""
-
-    batch: Batch
-    advantages: Tensor
-    #: (B, T) weight of each token in the objective
-    weights: Tensor
-    ref_logps: Tensor | None
-    lengths: accounting.Lengths
-    metrics: Metrics
-    #: targets of the critic, from the values before its first update
-    returns: Tensor | None = None
-    #: log pi_old by micro-batch, where an update cannot take its own log-probabilities for them
-    old_logps: list[Tensor] = field(default_factory=list)
+__all__ = ["Experience", "PolicyGradientTrainer"]
 
 
 class PolicyGradientTrainer(GRPOTrainer):
@@ -56,8 +42,8 @@ class PolicyGradientTrainer(GRPOTrainer):
 
     Args:
         on_step: called after every update with (step, metrics, flops by purpose of that step); returns
-            whether to stop.
-        on_checkpoint: called with the folder of a checkpoint, to put more into it.
+            whether to stop. Of several processes, only the first calls it, and what it says holds for all.
+        on_checkpoint: called with the folder of a checkpoint, to put more into it; by the first process only.
         rounds: the outer iterations of Algorithm 1, where a method has them.
         reference: the frozen reference policy of a method whose loss has no KL term; else TRL loads it. A method
             that learns from completions of the starting model draws them from it.
@@ -93,26 +79,16 @@ class PolicyGradientTrainer(GRPOTrainer):
             raise ValueError(f"{type(estimator).__name__}: needs_critic={estimator.needs_critic}, critic={critic}")
         self.micro_batch = min(micro_batch, CPU_MICRO_BATCH) if args.device.type == "cpu" else micro_batch
         self.shape = model_shape(model)
-        self.explorer = Explorer(rl, task, estimator, tokenizer, self.eos_token_ids, self.shape, args.seed)
+        self.processes = Processes(args.process_index, args.world_size, args.device)
+        self.explorer = Explorer(
+            rl, task, estimator, tokenizer, self.eos_token_ids, self.shape, args.seed, self.processes
+        )
         self.experience: Experience | None = None
         self.spent: dict[str, float] = {}
-        self.critic_optimizer: torch.optim.Optimizer | None = None
+        self.regression: Regression | None = None
         if critic is not None:
-            critic.train()
-            self.critic_optimizer = self._new_critic_optimizer(critic)
-
-    def _new_critic_optimizer(self, critic: Critic) -> torch.optim.Optimizer:
-        """The policy's optimiser, with the critic's own rate."""
-        kind, options = Trainer.get_optimizer_cls_and_kwargs(self.args, critic.backbone)
-        decayed = set(self.get_decay_parameter_names(critic))
-        groups = [
-            {
-                "params": [p for n, p in critic.named_parameters() if n in decayed],
-                "weight_decay": self.args.weight_decay,
-            },
-            {"params": [p for n, p in critic.named_parameters() if n not in decayed], "weight_decay": 0.0},
-        ]
-        return kind(groups, **{**options, "lr": self.estimator.critic_learning_rate(self.rl.learning_rate)})
+            rate = estimator.critic_learning_rate(rl.learning_rate)
+            self.regression = Regression(critic, self, rate, self.processes)
 
     # The question order is a function of the step, so the loader only counts.
     def get_train_dataloader(self) -> DataLoader:  # type: ignore[type-arg]
@@ -132,7 +108,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         if self.rounds is not None:
             self.rounds.after(found)
         batch, metrics = found.batch, dict(found.metrics)
-        ref_logps = self._reference_logps(batch) if self.estimator.needs_reference else None
+        ref_logps = self._reference_logps(batch, found.logps.dtype) if self.estimator.needs_reference else None
         self._spend(found.flops)
         if ref_logps is not None:
             self._spend({"reference": accounting.forward(self.shape, found.lengths)})
@@ -141,41 +117,36 @@ class PolicyGradientTrainer(GRPOTrainer):
         )
         signals = found.signals(ref_logps, rl.group_size, rl.max_completion_length)
         values = returns = None
-        if self.critic is not None:
+        if self.regression is not None:
             values, returns = self._update_critic(
                 batch,
                 metrics,
                 lambda index, seen: self.estimator.returns(signals.rows(index, seen.shape[1]), seen),
             )
         weights = self.estimator.weights(batch.written.to(found.logps.dtype), rl.max_completion_length)
+        metrics["tokens_trained"] = int((weights != 0).sum())
         advantages = self.estimator.advantages(signals, values)
         return Experience(batch, advantages, weights, ref_logps, found.lengths, metrics, returns)
 
-    def _reference_logps(self, batch: Batch) -> Tensor:
+    def _reference_logps(self, batch: Batch, dtype: torch.dtype) -> Tensor:
         parts = []
         with torch.no_grad(), self.compute_loss_context_manager():
-            for index, part in batch.micro_batches(self.micro_batch):
+            for index, part in self.processes.micro_batches(batch, self.micro_batch):
                 parts.append((index, completion_logps(self.reference, part, self.rl.temperature)))
-        result = parts[0][1].new_zeros(batch.completion_ids.shape)
+        result = torch.zeros(batch.completion_ids.shape, dtype=dtype, device=self.args.device)
         for index, logps in parts:
             result[index, : logps.shape[1]] = logps
-        return result
+        return self.processes.total(result)
 
-    def _update_critic(
-        self, batch: Batch, metrics: Metrics, returns_of: Callable[[Tensor, Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        assert self.critic is not None and self.critic_optimizer is not None
-        with self.compute_loss_context_manager():
-            values, returns, loss = accumulate(self.critic, batch, self.micro_batch, returns_of)
-        torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.args.max_grad_norm)
-        self.critic_optimizer.step()
-        self.critic_optimizer.zero_grad()
-        metrics["value_loss"] = float(loss)
-        metrics["explained_variance"] = explained_variance(values, returns, batch.written)
+    def _update_critic(self, batch: Batch, metrics: Metrics, returns_of: Returns) -> tuple[Tensor, Tensor]:
+        assert self.regression is not None
+        context = self.compute_loss_context_manager()
+        values, returns, told = self.regression.step(batch, self.micro_batch, returns_of, context)
+        metrics.update(told)
         return values, returns
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """One update: the gradient of the whole batch, added up over micro-batches of like-sized rows."""
+        """One update: the gradient of the whole batch, added up over micro-batches and over processes."""
         model.train()
         update = self.state.global_step % self.rl.updates_per_exploration
         if update == 0 or self.experience is None:
@@ -185,14 +156,20 @@ class PolicyGradientTrainer(GRPOTrainer):
             self._update_critic(
                 self.experience.batch, self.experience.metrics, lambda i, values: returns[i, : values.shape[1]]
             )
-        loss = self.batch_loss(model, self.experience, self.accelerator.backward)
+        # `model` is in a wrapper where there are several processes, which averages gradients if it is called
+        loss = self.batch_loss(self.model, self.experience, self.accelerator.backward)
+        self.processes.add_gradients(self.model.parameters())
         self._spend(accounting.update_flops(self.shape, self.experience.lengths, self.critic is not None))
         return loss
 
     def batch_loss(self, model: Any, experience: Experience, backward: Callable[[Tensor], None]) -> Tensor:
-        """The method's loss (grpo: Eq. 3, ppo: Eq. 1) on the whole batch; ``backward`` gets each part of it."""
-        first_update, total = not experience.old_logps, torch.zeros((), device=self.args.device)
-        for number, (index, part) in enumerate(experience.batch.micro_batches(self.micro_batch)):
+        """The method's loss (grpo: Eq. 3, ppo: Eq. 1) on the whole batch.
+
+        ``backward`` gets each part of it: of several processes, each its own parts.
+        """
+        first_update = not experience.old_logps
+        total = torch.zeros((), device=self.args.device, dtype=experience.weights.dtype)
+        for number, (index, part) in enumerate(self.processes.micro_batches(experience.batch, self.micro_batch)):
             width = part.completion_ids.shape[1]
             with self.compute_loss_context_manager():
                 logps = completion_logps(model, part, self.rl.temperature)
@@ -211,7 +188,7 @@ class PolicyGradientTrainer(GRPOTrainer):
             if first_update and self.rl.updates_per_exploration > 1:
                 experience.old_logps.append(old_logps)
             total = total + loss.detach()
-        return total
+        return self.processes.total(total)
 
     def _spend(self, flops: dict[str, float]) -> None:
         for purpose, amount in flops.items():
@@ -223,7 +200,7 @@ class PolicyGradientTrainer(GRPOTrainer):
             return
         spent, self.spent = self.spent, {}
         metrics = {**self.experience.metrics, "loss": logs["loss"], "grad_norm": logs["grad_norm"]}
-        if self.on_step(self.state.global_step, metrics, spent):
+        if self.processes.first(lambda: self.on_step(self.state.global_step, metrics, spent)):
             self.control.should_training_stop = True
         # counts belong to the exploration, not to each of its updates
         if self.rl.updates_per_exploration > 1:
@@ -232,10 +209,12 @@ class PolicyGradientTrainer(GRPOTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         # not TRL's: it writes a model card
         Trainer._save_checkpoint(self, model, trial)
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        if self.critic is not None and self.critic_optimizer is not None:
-            state = {"critic": self.critic.state_dict(), "optimizer": self.critic_optimizer.state_dict()}
-            torch.save(state, folder / EXTRA_STATE)
+        self.processes.first(lambda: self._save_extra(Path(self.args.output_dir)))
+
+    def _save_extra(self, output: Path) -> None:
+        folder = output / f"checkpoint-{self.state.global_step}"
+        if self.regression is not None:
+            self.regression.save(folder / EXTRA_STATE)
         if self.rounds is not None:
             self.rounds.save(folder)
         self.on_checkpoint(folder)
@@ -244,10 +223,8 @@ class PolicyGradientTrainer(GRPOTrainer):
         """Put back the critic with its optimiser, and where the rounds stand."""
         if self.rounds is not None:
             self.rounds.load(checkpoint)
-        if self.critic is not None and self.critic_optimizer is not None:
-            state = torch.load(checkpoint / EXTRA_STATE, map_location=self.args.device, weights_only=True)
-            self.critic.load_state_dict(state["critic"])
-            self.critic_optimizer.load_state_dict(state["optimizer"])
+        if self.regression is not None:
+            self.regression.load(checkpoint / EXTRA_STATE)
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> float:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 from rl_world import make_config, make_model_folder, make_trainer
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer, RLOOTrainer
 
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.schema import Config, RLConfig
 from dsm_repro.rl.arguments import all_fields, grpo_config
+from dsm_repro.rl.batch import completion_logps
+from dsm_repro.rl.estimators import Estimator
+from dsm_repro.rl.estimators.cispo import CISPO
+from dsm_repro.rl.estimators.dapo import DAPO
+from dsm_repro.rl.estimators.grpo import GRPO
+from dsm_repro.rl.estimators.gspo import GSPO
+from dsm_repro.rl.estimators.rloo import RLOO
+from dsm_repro.rl.trainer import Experience, PolicyGradientTrainer
 
 #: fields of GRPOConfig that cannot change objective, sampling or optimiser. A field of a new release is in
 #: neither list, and fails the test until somebody has read what it does.
@@ -60,22 +68,53 @@ def test_the_config_that_trl_sees_says_what_the_paper_says(tmp_path: Path) -> No
     assert args.weight_decay == 0.0 and args.max_grad_norm == 1.0 and not args.mask_truncated_completions
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.04])
-def test_our_loss_and_its_gradient_agree_with_trl(tmp_path: Path, beta: float) -> None:
-    config = make_config()
-    config.rl.kl_coefficient, config.rl.temperature = beta, 0.8
-    trainer = make_trainer(make_model_folder(tmp_path / "model"), tmp_path / "scratch", config)
-    trainer.current_gradient_accumulation_steps = 1
-    experience = trainer.explore(0)
-    with torch.no_grad():  # away from the reference, so that the KL term has a gradient
+#: method -> what TRL calls it
+LOSS_TYPES = {
+    "grpo": {"loss_type": "grpo"},
+    "dr_grpo": {"loss_type": "dr_grpo"},
+    "dapo": {"loss_type": "dapo"},
+    "gspo": {"loss_type": "grpo", "importance_sampling_level": "sequence"},
+    "cispo": {"loss_type": "cispo"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model_folder(tmp_path_factory.mktemp("model") / "model")
+
+
+def move(trainer: PolicyGradientTrainer) -> None:
+    """Away from reference and old policy, so that the KL term and the ratio have a gradient."""
+    with torch.no_grad():
         for number, weight in enumerate(trainer.model.parameters()):
             noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(number), dtype=weight.dtype)
             weight += 0.02 * noise
-    batch = experience.batch
-    ours = trainer.batch_loss(trainer.model, experience, torch.Tensor.backward)
+
+
+def explored(folder: Path, scratch: Path, config: Config) -> tuple[PolicyGradientTrainer, Experience]:
+    """A trainer that has explored, with completions of several lengths, and has made an update where it makes two."""
+    trainer = make_trainer(folder, scratch, config)
+    trainer.current_gradient_accumulation_steps = 1
+    trainer.explorer.eos_ids = list(range(1, 60))
+    experience = trainer.explore(0)
+    assert experience.batch.lengths.unique().numel() > 1
+    if config.rl.updates_per_exploration > 1:
+        trainer.batch_loss(trainer.model, experience, lambda loss: None)
+    move(trainer)
+    return trainer, experience
+
+
+def our_step(trainer: PolicyGradientTrainer, experience: Experience) -> tuple[float, list[torch.Tensor]]:
+    trainer.model.zero_grad()
+    loss = trainer.batch_loss(trainer.model, experience, torch.Tensor.backward).item()
     gradient = [weight.grad.clone() for weight in trainer.model.parameters()]
     trainer.model.zero_grad()
     trainer.model.train()
+    return loss, gradient
+
+
+def trl_inputs(trainer: PolicyGradientTrainer, experience: Experience) -> dict[str, torch.Tensor]:
+    batch = experience.batch
     inputs = {
         "prompt_ids": batch.prompt_ids[batch.owner],
         "prompt_mask": batch.prompt_mask[batch.owner],
@@ -83,10 +122,105 @@ def test_our_loss_and_its_gradient_agree_with_trl(tmp_path: Path, beta: float) -
         "completion_mask": batch.completion_mask,
         "advantages": experience.advantages,
         "ref_per_token_logps": experience.ref_logps,
+        "num_items_in_batch": batch.completion_mask.sum(),
     }
-    theirs = GRPOTrainer._compute_loss(trainer, trainer.model, inputs)
+    if experience.old_logps:
+        old = torch.zeros_like(experience.advantages)
+        for (index, part), logps in zip(batch.micro_batches(trainer.micro_batch), experience.old_logps, strict=True):
+            old[index, : part.completion_ids.shape[1]] = logps
+        inputs["old_per_token_logps"] = old
+    return inputs
+
+
+@pytest.mark.parametrize("updates", [1, 2])
+@pytest.mark.parametrize(
+    ("method", "beta"), [("grpo", 0.0), ("grpo", 0.04), ("gspo", 0.04), ("dr_grpo", 0), ("dapo", 0), ("cispo", 0)]
+)
+def test_our_loss_and_its_gradient_agree_with_trl(
+    folder: Path, tmp_path: Path, method: str, beta: float, updates: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(method)
+    config.rl.kl_coefficient, config.rl.temperature, config.rl.updates_per_exploration = beta, 0.8, updates
+    if method == "cispo":
+        config.rl.options = {"clip_high": 0.1}
+    trainer, experience = explored(folder, tmp_path, config)
+    ours, gradient = our_step(trainer, experience)
+    estimator = trainer.estimator
+    said = {
+        "importance_sampling_level": "token",
+        "epsilon_low": estimator.clip_low,
+        # TRL's bound of the weight is absolute
+        "epsilon_high": estimator.clip_high + (method == "cispo"),
+        "max_completion_length": config.rl.max_completion_length,
+        **LOSS_TYPES[method],
+    }
+    for name, value in said.items():
+        monkeypatch.setattr(trainer, name, value)
+    theirs = GRPOTrainer._compute_loss(trainer, trainer.model, trl_inputs(trainer, experience))
     theirs.backward()
+    clipped = {name: values[-1] for name, values in trainer._metrics["train"].items() if "clip" in name}
+    assert any(value > 0 for value in clipped.values()) == (updates > 1)
     assert float(experience.advantages.abs().max()) > 0.5
-    assert ours.item() == pytest.approx(theirs.item(), abs=1e-6)
+    if method == "cispo" and updates == 1:
+        # the method that has the same gradient is run in its place; its surrogate has another value
+        assert type(estimator).__name__ == "DAPO"
+    else:
+        assert ours == pytest.approx(theirs.item(), abs=1e-6)
     for weight, mine in zip(trainer.model.parameters(), gradient, strict=True):
         assert torch.allclose(weight.grad, mine, atol=1e-6)
+
+
+def test_rloo_agrees_with_trl_at_one_update(folder: Path, tmp_path: Path) -> None:
+    """TRL clips the ratio of whole sequences, we that of tokens: at one update both are 1."""
+    config = make_config("rloo")
+    config.rl.kl_coefficient = 0.04
+    trainer, experience = explored(folder, tmp_path, config)
+    _, gradient = our_step(trainer, experience)
+    inputs = trl_inputs(trainer, experience)
+    with torch.no_grad():
+        logps = completion_logps(trainer.model, experience.batch, config.rl.temperature)
+    inputs["old_logps"] = (logps * experience.batch.written).sum(-1)
+    inputs["advantages"] = experience.advantages[:, 0]
+    RLOOTrainer._compute_loss(trainer, trainer.model, inputs).backward()
+    for weight, mine in zip(trainer.model.parameters(), gradient, strict=True):
+        assert torch.allclose(weight.grad, mine, atol=1e-5)
+
+
+def step_as(trainer: PolicyGradientTrainer, experience: Experience, estimator: Estimator) -> torch.Tensor:
+    """The gradient of this exploration had the method been ``estimator``."""
+    trainer.estimator = estimator
+    mask = experience.batch.written.to(experience.advantages.dtype)
+    weighted = replace(experience, weights=estimator.weights(mask, trainer.rl.max_completion_length))
+    return torch.cat([part.flatten() for part in our_step(trainer, weighted)[1]])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (GSPO(3e-4, 4e-4, 0.04, 0, 1e-8), GRPO(0.2, 0.2, 0.04, 0, 1e-8)),
+        (CISPO(1.0, 0.1, 0.0, 0, 1e-8), DAPO(0.2, 0.28, 0.0, 0, 1e-8, 1, 0.0, 0.0)),
+    ],
+    ids=["gspo-grpo", "cispo-dapo"],
+)
+def test_methods_that_share_a_run_have_the_same_gradient(
+    folder: Path, tmp_path: Path, one: Estimator, other: Estimator
+) -> None:
+    """At one update per exploration, and at one only."""
+    for updates in (1, 2):
+        config = make_config("grpo")
+        config.rl.updates_per_exploration = updates
+        trainer, experience = explored(folder, tmp_path, config)
+        first, second = step_as(trainer, experience, one), step_as(trainer, experience, other)
+        assert first.abs().max() > 1e-2
+        assert torch.allclose(first, second, rtol=0, atol=1e-13) == (updates == 1)
+
+
+def test_rloo_without_kl_is_dr_grpo_up_to_a_factor(folder: Path, tmp_path: Path) -> None:
+    """G/(G-1) from the baseline, the length limit from the weights: not one run, since clipping sees the factor."""
+    config = make_config("dr_grpo")
+    trainer, experience = explored(folder, tmp_path, config)
+    group, limit = config.rl.group_size, config.rl.max_completion_length
+    dr_grpo = step_as(trainer, experience, trainer.estimator)
+    experience.advantages *= group / (group - 1)
+    rloo = step_as(trainer, experience, RLOO(0.2, 0.2, 0.0, 0.0))
+    assert torch.allclose(rloo, dr_grpo * limit * group / (group - 1), rtol=1e-10, atol=1e-13)

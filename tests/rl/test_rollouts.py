@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from rl_world import in_double, make_model_folder
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from dsm_repro.rl import llama
 from dsm_repro.rl import rollouts as r
 from dsm_repro.rl.batch import completion_logps
 from dsm_repro.training.models import load_model
@@ -17,6 +18,14 @@ PROMPTS = [[40, 41, 42, 43, 44, 45], [50], [60, 61, 62], [70, 71, 72, 73]]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory):
     return in_double(load_model(make_model_folder(tmp_path_factory.mktemp("m") / "model"), "float32", "cpu"))
+
+
+@pytest.fixture(params=["lean", "modules"], autouse=True)
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything holds for the decoder of small Llamas and for the general one."""
+    if request.param == "modules":
+        monkeypatch.setattr(llama, "supported", lambda model: False)
+    return request.param
 
 
 def sample(model, sampling: r.Sampling, eos: list[int], step: int = 0, group: int = 4, prompts=PROMPTS) -> r.Rollouts:
@@ -42,6 +51,71 @@ def test_log_probabilities_are_those_of_a_full_forward_pass(model, temperature: 
     expected = completion_logps(model, drawn.batch, temperature)
     assert torch.allclose(drawn.logps, expected.detach(), atol=1e-9)
     assert drawn.logps[drawn.batch.completion_mask == 0].abs().max() == 0
+
+
+SIZES = {
+    "vocab_size": 60, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1, "initializer_range": 0.2,
+}  # fmt: skip
+LLAMA3 = {
+    "rope_type": "llama3", "rope_theta": 100.0, "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"num_key_value_heads": 2}, {"num_key_value_heads": 1, "head_dim": 12}, {"rope_parameters": LLAMA3}],
+    ids=["plain", "grouped keys", "one key head of another size", "scaled rotary"],
+)
+def test_both_decoders_draw_the_same_with_the_same_log_probabilities(options, decoder: str, monkeypatch) -> None:
+    if decoder == "modules":
+        pytest.skip("compares the two")
+    torch.manual_seed(4)
+    model = in_double(LlamaForCausalLM(LlamaConfig(**{**SIZES, **options}))).eval()
+    with torch.no_grad():  # norms of a model that was just made are all ones
+        for name, weight in model.named_parameters():
+            if "norm" in name:
+                weight.uniform_(0.5, 1.5)
+    assert llama.supported(model)
+    prompts = [[number % 50 + 2 for number in prompt] for prompt in PROMPTS]
+    sampling, eos = r.Sampling(30, 0.9, 0.95), list(range(1, 8))
+    lean = sample(model, sampling, eos, prompts=prompts)
+    monkeypatch.setattr(llama, "supported", lambda model: False)
+    general = sample(model, sampling, eos, prompts=prompts)
+    assert lean.batch.lengths.unique().numel() > 1
+    assert torch.equal(lean.batch.completion_ids, general.batch.completion_ids)
+    assert torch.equal(lean.truncated, general.truncated)
+    assert torch.allclose(lean.logps, general.logps, rtol=0, atol=1e-12)
+
+
+def test_bfloat16_products_draw_from_the_distribution_that_is_scored() -> None:
+    """Sampled log-probabilities are as far from those of the scoring pass as the latter are from float32's."""
+    torch.manual_seed(4)
+    model = LlamaForCausalLM(LlamaConfig(**SIZES)).eval()
+    prompts = [[number % 50 + 2 for number in prompt] for prompt in PROMPTS]
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            drawn = sample(model, r.Sampling(20, 1.0, 1.0), [1], prompts=prompts)
+            scored = completion_logps(model, drawn.batch, 1.0)
+        exact = completion_logps(model, drawn.batch, 1.0)
+    noise = (scored - exact).abs().mean()
+    assert drawn.logps.dtype == torch.float32
+    assert 0 < (drawn.logps - scored).abs().mean() < 2 * noise
+
+
+def test_the_lean_decoder_is_for_models_that_it_knows(decoder: str) -> None:
+    if decoder == "modules":
+        pytest.skip("about the other")
+    known = LlamaForCausalLM(LlamaConfig(**SIZES)).eval()
+    assert llama.supported(known)
+    dynamic = {"rope_type": "dynamic", "rope_theta": 100.0, "factor": 2.0}
+    for options in ({"attention_bias": True}, {"mlp_bias": True}, {"hidden_act": "gelu"}, {"rope_parameters": dynamic}):
+        assert not llama.supported(LlamaForCausalLM(LlamaConfig(**{**SIZES, **options})))
+    assert not llama.supported(Qwen2ForCausalLM(Qwen2Config(**SIZES)))
+    assert not llama.supported(LlamaForCausalLM(LlamaConfig(**SIZES)).bfloat16())
+    known.model.layers[1].mlp.up_proj = torch.nn.Sequential(known.model.layers[1].mlp.up_proj)
+    assert not llama.supported(known)
 
 
 def test_rows_that_leave_the_batch_do_not_change_the_others(model, monkeypatch: pytest.MonkeyPatch) -> None:

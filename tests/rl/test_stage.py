@@ -48,9 +48,12 @@ def test_a_run_leaves_model_metrics_and_record(tmp_path: Path, model: Path, meth
     assert [line["step"] for line in metrics] == [1, 2, 3]
     wanted = {
         "step", "flops", "completions", "tokens_generated", "reward_mean", "right", "wrong", "no_answer", "ungradable",
-        "zero_variance_groups", "kl", "completion_length", "truncated", "loss", "grad_norm",
+        "zero_variance_groups", "kl", "completion_length", "truncated", "loss", "grad_norm", "tokens_trained",
+        "flops_generate", "flops_reference", "flops_train",
     }  # fmt: skip
-    assert wanted | ({"value_loss", "explained_variance"} if method == "ppo" else set()) == set(metrics[0])
+    assert wanted | ({"value_loss", "explained_variance", "flops_critic"} if method == "ppo" else set()) == set(
+        metrics[0]
+    )
     assert metrics[0]["kl"] == pytest.approx(0.0, abs=1e-6) and metrics[2]["kl"] > 1e-4
     assert weights(ctx) != (model / "model.safetensors").read_bytes()
     record = json.loads((ctx.out / "record.json").read_text())
@@ -167,11 +170,12 @@ def test_flops_of_a_step_by_hand() -> None:
     """One layer of width 2: block parameters 4·2² + 3·2·3 = 34, head 2·5 = 10; prompt 3, completions 2 and 1."""
     shape = accounting.ModelShape(hidden_size=2, layers=1, intermediate_size=3, vocab_size=5)
     lengths = accounting.Lengths([3], [[2, 1]])
-    # squares: 3² + (5² - 3²) + (4² - 3²) = 32
-    forward = 2 * 6 * 34 + 2 * 3 * 10 + 4 * 2 * 32
+    # read: 3 + 1 + 0 tokens; pairs: 3² + 1·(3 + 1); the head on the 3 positions that predict a completion token
+    forward = 2 * 4 * 34 + 2 * 3 * 10 + 4 * 2 * 13
     assert accounting.forward(shape, lengths) == forward
     assert accounting.train(shape, lengths) == 3 * forward
-    assert accounting.generate(shape, lengths) == forward - 2 * 2 * 32
+    # both completions are begun from one position's logits
+    assert accounting.generate(shape, lengths) == forward - 2 * 1 * 10
     assert accounting.critic_train(shape, lengths) == 3 * (forward - 2 * 3 * 8)
 
 

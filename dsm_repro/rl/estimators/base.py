@@ -81,6 +81,11 @@ class Estimator:
     has_ratio: ClassVar[bool] = True
 
     @property
+    def name(self) -> str:
+        """The file of the method; another one than ``rl.method`` where that comes down to it."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
     def needs_reference(self) -> bool:
         """Whether log pi_ref is wanted at all."""
         return self.loss_kl_coefficient != 0.0
@@ -95,8 +100,11 @@ class Estimator:
         """How often an exploration may draw further questions until enough groups are kept."""
         return 1
 
-    def keep(self, rewards: Tensor) -> Tensor:
-        """(Q,) which groups enter the update, from their (Q, G) rewards."""
+    def keep(self, rewards: Tensor, correct: Tensor | None = None) -> Tensor:
+        """(Q,) which groups enter the update, from their (Q, G) rewards and whether the rule says that they are right.
+
+        ``rewards`` are as :meth:`shape` left them.
+        """
         return rewards.new_ones(rewards.shape[0]).bool()
 
     def shape(self, signals: Signals) -> Tensor:
@@ -135,10 +143,19 @@ class Estimator:
         return self.has_ratio and (updates_per_exploration > 1 or self.offline)
 
     def notes(self, config: RLConfig) -> tuple[str, ...]:
-        """Remarks for the plan."""
-        if self.has_ratio and not self.clips(config.updates_per_exploration):
-            return ("the clip range is inert at one update per exploration: the ratio is 1",)
-        return ()
+        """Remarks for the plan: what cannot matter here."""
+        notes, updates = [], config.updates_per_exploration
+        if self.has_ratio and not self.clips(updates):
+            notes.append("the clip range is inert at one update per exploration: the ratio is 1")
+        if self.name != config.method:
+            settings = ", ".join(f"{key}={value}" for key, value in self.identity(updates).items())
+            notes.append(
+                f"rl={config.method} at rl.updates_per_exploration={updates} is rl={self.name} with {settings}: "
+                "the gradients are equal, so such arms are one run"
+            )
+        if config.kl_coefficient != 0.0 and not self.needs_reference:
+            notes.append(f"rl.kl_coefficient is not used by rl={config.method}")
+        return tuple(notes)
 
 
 def no_options(config: RLConfig) -> None:

@@ -15,6 +15,7 @@ from dsm_repro.rl.objectives.advantages import (
     leave_one_out_advantage,
     mean_advantage,
     outcome_advantage,
+    overlong_penalty,
     process_advantage,
     whiten,
 )
@@ -27,7 +28,13 @@ from dsm_repro.rl.objectives.losses import (
     token_weights,
     value_loss,
 )
-from dsm_repro.rl.objectives.paradigm import gradient_coefficient
+from dsm_repro.rl.objectives.paradigm import (
+    dpo_coefficient,
+    gradient_coefficient,
+    ppo_coefficient,
+    rft_coefficient,
+    sft_coefficient,
+)
 from dsm_repro.rl.objectives.surrogates import (
     clipped_surrogate,
     clipped_weight_surrogate,
@@ -40,6 +47,7 @@ __all__ = [
     "clipped_surrogate",
     "clipped_weight_surrogate",
     "constant_weights",
+    "dpo_coefficient",
     "gae",
     "gradient_coefficient",
     "grpo_loss",
@@ -50,10 +58,14 @@ __all__ = [
     "mean_advantage",
     "outcome_advantage",
     "output_weights",
+    "overlong_penalty",
     "per_output_mean",
     "policy_loss",
+    "ppo_coefficient",
     "process_advantage",
+    "rft_coefficient",
     "sequence_surrogate",
+    "sft_coefficient",
     "token_weights",
     "value_loss",
     "whiten",

@@ -26,26 +26,29 @@ def outcome_advantage(rewards: Tensor, group_size: int, ddof: int, guard: float)
     Raises:
         ValueError: ``group_size`` does not divide B, or leaves no degree of freedom.
     """
-    if rewards.dim() != 1 or rewards.shape[0] % group_size:
-        raise ValueError(f"{tuple(rewards.shape)} rewards do not split into groups of {group_size}")
+    groups = _groups(rewards, group_size)
     if group_size <= ddof:
         raise ValueError(f"a group of {group_size} has no standard deviation at ddof={ddof}")
-    groups = rewards.view(-1, group_size)
-    return _standardise(groups, groups, ddof, guard).reshape(-1)
+    return _standardise(groups, ddof, guard).reshape(-1)
 
 
 def mean_advantage(rewards: Tensor, group_size: int) -> Tensor:
-    """r_i - mean(r) of the group, undivided: Dr. GRPO (arXiv:2503.20783). (B,) -> (B,)."""
-    groups = rewards.view(-1, group_size)
-    constant = (groups == groups[:, :1]).all(dim=-1, keepdim=True)
-    return (groups - groups.mean(dim=-1, keepdim=True)).masked_fill(constant, 0.0).reshape(-1)
+    """r_i - mean(r) of the group, undivided: Dr. GRPO (arXiv:2503.20783). (B,) -> (B,).
+
+    Equal rewards give exactly 0.
+
+    Raises:
+        ValueError: ``group_size`` does not divide B.
+    """
+    groups = _groups(rewards, group_size)
+    return (groups - groups.mean(dim=-1, keepdim=True)).masked_fill(_constant(groups), 0.0).reshape(-1)
 
 
 def leave_one_out_advantage(rewards: Tensor, group_size: int) -> Tensor:
     """r_i minus the mean of the group's other rewards: RLOO (arXiv:2402.14740). (B,) -> (B,).
 
     Raises:
-        ValueError: a group of one has no others.
+        ValueError: a group of one has no others, or ``group_size`` does not divide B.
     """
     if group_size < 2:
         raise ValueError(f"a group of {group_size} has no other completion")
@@ -88,7 +91,7 @@ def process_advantage(
         pooled = like.new_tensor([reward for row in rows for reward in step_rewards[row]])
         if pooled.numel() == 0:
             continue
-        normalised = _standardise(pooled[None], pooled[None], ddof, guard)[0]
+        normalised = _standardise(pooled[None], ddof, guard)[0]
         position = 0
         for row in rows:
             if len(step_rewards[row]) != len(step_ends[row]):
@@ -101,13 +104,33 @@ def process_advantage(
     return advantages
 
 
-def _standardise(values: Tensor, sample: Tensor, ddof: int, guard: float) -> Tensor:
-    """(values - mean) / (std + guard) along the last axis, with exact zeros where the sample is constant."""
-    constant = (sample == sample[..., :1]).all(dim=-1, keepdim=True)
-    centred = values - sample.mean(dim=-1, keepdim=True)
-    squares = (sample - sample.mean(dim=-1, keepdim=True)).square().sum(dim=-1, keepdim=True)
-    deviation = (squares / max(sample.shape[-1] - ddof, 1)).sqrt()
-    return (centred / (deviation + guard)).masked_fill(constant, 0.0)
+def overlong_penalty(lengths: Tensor, limit: int, share: float) -> Tensor:
+    """Soft overlong punishment of DAPO (arXiv:2503.14476, Eq. 13), as a positive number; (B,) -> (B,).
+
+    0 up to L_max - L_cache, then rising in proportion to 1 at L_max, with L_max = ``limit`` and L_cache =
+    ``share`` times ``limit``, greater than 0.
+    """
+    cache = share * limit
+    return ((lengths - (limit - cache)) / cache).clamp(0.0, 1.0)
+
+
+def _groups(rewards: Tensor, group_size: int) -> Tensor:
+    """(B,) -> (B / G, G)."""
+    if rewards.dim() != 1 or rewards.shape[0] % group_size:
+        raise ValueError(f"{tuple(rewards.shape)} rewards do not split into groups of {group_size}")
+    return rewards.view(-1, group_size)
+
+
+def _constant(values: Tensor) -> Tensor:
+    """Whether all values along the last axis are equal: their mean may be off by rounding, so it is not asked."""
+    return (values == values[..., :1]).all(dim=-1, keepdim=True)
+
+
+def _standardise(values: Tensor, ddof: int, guard: float) -> Tensor:
+    """(values - mean) / (std + guard) along the last axis, with exact zeros where they are constant."""
+    centred = values - values.mean(dim=-1, keepdim=True)
+    deviation = (centred.square().sum(dim=-1, keepdim=True) / max(values.shape[-1] - ddof, 1)).sqrt()
+    return (centred / (deviation + guard)).masked_fill(_constant(values), 0.0)
 
 
 def kl_shaped_reward(rewards: Tensor, logps: Tensor, ref_logps: Tensor | None, mask: Tensor, beta: float) -> Tensor:

@@ -1,0 +1,1 @@
+"""Learning from pairs of completions instead of single ones: direct preference optimisation."""
