@@ -214,8 +214,7 @@ def test_micro_batches_do_not_change_what_the_critic_learns(build, rows: int) ->
 
     for size in (100, rows):
         critic.zero_grad()
-        value, returned, loss = accumulate(critic, world.experience.batch, size, returns_of)
-        assert torch.equal(returned != 0, value != 0) or (value != 0).all()
+        value, _, loss = accumulate(critic, world.experience.batch, size, returns_of)
         values.append(value)
         results.append((loss.item(), torch.cat([weight.grad.flatten() for weight in critic.parameters()])))
     critic.zero_grad()
