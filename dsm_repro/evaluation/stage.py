@@ -45,7 +45,17 @@ def identity(config: Config) -> dict[str, Any]:
         if "pot" in evaluation.modes
         else None,
         "seed": config.seeds.evaluate if drawn else None,
+        **_sampled(config),
     }
+
+
+def _sampled(config: Config) -> dict[str, Any]:
+    if config.evaluation.samples == 1:
+        return {}
+    # numpy, which a plan of greedy evaluations does without
+    from dsm_repro.evaluation import sampled
+
+    return sampled.identity(config.evaluation, config.seeds.evaluate)
 
 
 def inputs(config: Config) -> tuple[Any, ...]:
@@ -61,7 +71,9 @@ def inputs(config: Config) -> tuple[Any, ...]:
 def estimate(config: Config) -> Estimate:
     from dsm_repro.training.planning import base_shape
 
-    count = (config.evaluation.problems or WHOLE_SET) * len(config.evaluation.modes) * len(config.evaluation.tasks)
+    asked = (config.evaluation.problems or WHOLE_SET) * len(config.evaluation.modes) * len(config.evaluation.tasks)
+    # the greedy answer, and those that are drawn beside it
+    count = asked * (1 + (config.evaluation.samples if config.evaluation.samples > 1 else 0))
     length = config.evaluation.max_tokens
     programs = count if "pot" in config.evaluation.modes else 0
     shape = base_shape(config)

@@ -224,7 +224,8 @@ def _detectable(sweep: Sweep) -> list[Detectable]:
     found = []
     for comparison in sweep.claim.comparisons:
         problems = configs[comparison.a].evaluation.problems
-        if problems is not None:
+        # the formula is for right and wrong, not for the shares that Maj@K and Pass@K are
+        if problems is not None and comparison.metric == "accuracy":
             seeds = len({arm.seed for arm in sweep.arms if arm.name == comparison.a})
             unpaired, paired = minimum_detectable(problems, seeds)
             found.append(Detectable(comparison.a, comparison.b, comparison.mode, problems, seeds, unpaired, paired))

@@ -57,8 +57,8 @@ def arms_csv(sweep: Sweep, results: Results) -> str:
 
 def comparisons_csv(results: Results) -> str:
     header = [
-        "a", "b", "mode", "expect", "difference", "low", "high", "p", "p_holm", "p_questions", "only_a", "only_b",
-        "replicates", "problems", "verdict", "remark",
+        "a", "b", "mode", "metric", "expect", "difference", "low", "high", "p", "p_holm", "p_questions", "only_a",
+        "only_b", "replicates", "problems", "verdict", "remark",
     ]  # fmt: skip
     rows: list[Sequence[object]] = []
     for c in results.compared:
@@ -68,7 +68,7 @@ def comparisons_csv(results: Results) -> str:
             numbers = (
                 d.value, d.low, d.high, d.p, c.p_holm, d.p_questions, d.only_a, d.only_b, d.replicates, d.questions,
             )  # fmt: skip
-        rows.append((c.a, c.b, c.column or c.mode, c.expect, *numbers, c.verdict, c.remark))
+        rows.append((c.a, c.b, c.column or c.mode, c.metric, c.expect, *numbers, c.verdict, c.remark))
     return _csv(header, rows)
 
 

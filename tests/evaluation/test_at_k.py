@@ -314,3 +314,14 @@ def test_the_sweep_is_sound_and_its_arms_draw_alike() -> None:
     assert len(sweep.arms) == 6
     assert len({arm.config.evaluation.samples for arm in sweep.arms}) == 1
     assert [c.metric for c in sweep.claim.comparisons] == ["maj@64", "pass@64", "accuracy"]
+
+
+def test_a_sampled_evaluation_is_not_a_greedy_one() -> None:
+    from dsm_repro.evaluation.stage import STAGE
+
+    keys = []
+    for samples in (1, 4, 8):
+        config = Config()
+        config.evaluation.samples = samples
+        keys.append(STAGE.identity(config))
+    assert keys[0] != keys[1] != keys[2] and "sampled" not in keys[0]

@@ -100,6 +100,8 @@ def comparisons(results: Results) -> Section:
         "checkpoint. Holm: adjusted over the comparisons of this sweep. p, questions: sign-flip permutation "
         "(or McNemar) with the seeds taken as given. Discordant: answers that only one of the two got right."
     )
+    if any(c.metric != "accuracy" for c in results.compared):
+        note += " Of maj@K and pass@K, problems on which one of the two scores higher; McNemar is then a sign test."
     columns = [
         ("Comparison", "<"),
         ("Expected", "<"),
@@ -110,7 +112,7 @@ def comparisons(results: Results) -> Section:
         ("p, questions", ">"),
         ("Discordant", ">"),
     ]
-    remarks = [f"{minus(c.a, c.b)} ({c.mode}): {c.remark}." for c in results.compared if c.remark]
+    remarks = [f"{minus(c.a, c.b)} ({c.where}): {c.remark}." for c in results.compared if c.remark]
     blocks: list[object] = [Table("Paired comparisons", columns, rows, note)]
     blocks += [Text(remark, "note") for remark in dict.fromkeys(remarks)]
     return Section("comparisons", "Comparisons", blocks)
@@ -126,10 +128,10 @@ def _comparison(c: Compared) -> list[Cell]:
     verdict = Cell(c.verdict, tone=c.verdict)
     if d is None:
         none = Cell(DASH, tone="muted")
-        return cells(Cell(minus(c.a, c.b), small=c.mode), expected, none, verdict, *([none] * 4))
+        return cells(Cell(minus(c.a, c.b), small=c.where), expected, none, verdict, *([none] * 4))
     bounds = f"[{signed(d.low).lstrip('+')}, {signed(d.high).lstrip('+')}]"
     return cells(
-        Cell(minus(c.a, c.b), small=c.column),
+        Cell(minus(c.a, c.b), small=c.where),
         expected,
         Cell(signed(d.value), small=bounds),
         verdict,
