@@ -13,6 +13,10 @@ import torch
 from transformers import TrainerCallback
 
 
+class _NoMoreTurnsError(Exception):
+    pass
+
+
 @dataclass
 class Step:
     """Seconds by part; ``total`` is from the loop's ``on_step_begin`` to its ``on_step_end``."""
@@ -47,6 +51,8 @@ class Player(TrainerCallback):
             torch.set_num_threads(self.threads)
             try:
                 trainer.train()
+            except _NoMoreTurnsError:
+                return
             except BaseException as error:
                 self.error = error
             self.done.release()
@@ -62,8 +68,9 @@ class Player(TrainerCallback):
         return self.steps[-1]
 
     def stop(self) -> None:
+        """Leave the loop before its next step."""
         self.stopping = True
-        self.play()
+        self.go.release()
         self.thread.join()
 
     def _wait(self) -> None:
@@ -75,14 +82,15 @@ class Player(TrainerCallback):
     def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
         self.done.release()
         self.go.acquire()
+        if self.stopping:
+            raise _NoMoreTurnsError
         self.step = Step()
         self._began, self._processor = time.perf_counter(), time.process_time()
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_step_end(self, *args: Any, **kwargs: Any) -> None:
         self.step.total = time.perf_counter() - self._began
         self.step.processor = time.process_time() - self._processor
         self.steps.append(self.step)
-        control.should_training_stop = self.stopping
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:

@@ -1,10 +1,13 @@
-"""The stage ``evaluate``: lm-eval on the arm's last model (§2.3, §3.2; protocol in the record)."""
+"""The stage ``evaluate``: lm-eval on the arm's last model (§2.3, §3.2; protocol in the record).
+
+Where the stage ``rl`` left snapshots, accuracy is also traced along it: see ``curve.py``.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dsm_repro.config.resolve import model_parent
+from dsm_repro.config.resolve import has_stage, model_parent
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.cost import generation_flops
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
@@ -15,8 +18,15 @@ PROGRAM_SECONDS = 0.02
 WHOLE_SET = 1_319
 
 
+def has_curve(config: Config) -> bool:
+    """Whether accuracy is traced along the stage ``rl``."""
+    return has_stage(config, "rl") and config.rl.snapshots > 0
+
+
 def parents(config: Config) -> tuple[str, ...]:
-    return (model_parent(config, "evaluate"),)
+    """The model that is evaluated, and where a curve begins."""
+    start = (model_parent(config, "rl"),) if has_curve(config) else ()
+    return (model_parent(config, "evaluate"), *start)
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -45,14 +55,12 @@ def identity(config: Config) -> dict[str, Any]:
         if "pot" in evaluation.modes
         else None,
         "seed": config.seeds.evaluate if drawn else None,
-        **_sampled(config),
+        **({"curve_problems": evaluation.curve_problems} if has_curve(config) else {}),
+        **(_sampled(config) if evaluation.samples > 1 else {}),
     }
 
 
 def _sampled(config: Config) -> dict[str, Any]:
-    if config.evaluation.samples == 1:
-        return {}
-    # numpy, which a plan of greedy evaluations does without
     from dsm_repro.evaluation import sampled
 
     return sampled.identity(config.evaluation, config.seeds.evaluate)
@@ -71,16 +79,19 @@ def inputs(config: Config) -> tuple[Any, ...]:
 def estimate(config: Config) -> Estimate:
     from dsm_repro.training.planning import base_shape
 
-    asked = (config.evaluation.problems or WHOLE_SET) * len(config.evaluation.modes) * len(config.evaluation.tasks)
-    # the greedy answer, and those that are drawn beside it
-    count = asked * (1 + (config.evaluation.samples if config.evaluation.samples > 1 else 0))
+    evaluation = config.evaluation
+    problems = evaluation.problems or WHOLE_SET
+    asked = problems * evaluation.samples if evaluation.samples > 1 else 0
+    traced = min(evaluation.curve_problems or problems, problems) * (1 + config.rl.snapshots)
+    runs = len(evaluation.modes) * len(evaluation.tasks)
+    count = (problems + asked + (traced if has_curve(config) else 0)) * runs
     length = config.evaluation.max_tokens
     programs = count if "pot" in config.evaluation.modes else 0
     shape = base_shape(config)
     return Estimate(
         tokens=float(count * length),
         flops=generation_flops(shape, 0, count * length, float(count) * length**2),
-        disk_bytes=count * 2_000.0,
+        disk_bytes=problems * runs * 2_000.0,
         memory_bytes=shape.parameters * 4.0,
         seconds=programs * PROGRAM_SECONDS,
     )
@@ -90,7 +101,12 @@ def run(ctx: StageContext) -> None:
     from dsm_repro.evaluation.run import evaluate
 
     parent = model_parent(ctx.config, "evaluate")
-    ctx.record(evaluate(ctx, ctx.parents[parent] / "model"))
+    record = evaluate(ctx, ctx.parents[parent] / "model")
+    if has_curve(ctx.config):
+        from dsm_repro.evaluation.curve import trace
+
+        trace(ctx, ctx.parents[model_parent(ctx.config, "rl")], ctx.parents[parent])
+    ctx.record(record)
 
 
 STAGE = Stage("evaluate", 1, parents, identity, run, estimate, inputs)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dsm_repro.reporting import accounts, at_k, at_k_plots, corpus_plots, plots, verdict
+from dsm_repro.reporting import accounts, at_k, at_k_plots, corpus_plots, curve_plots, plots, verdict
 from dsm_repro.reporting.blocks import Figure, Finding, Page, Section
 from dsm_repro.reporting.measures import Results
 from dsm_repro.reporting.records import Sweep
-from dsm_repro.reporting.sections import account, corpus, results, training
+from dsm_repro.reporting.sections import account, corpus, curves, results, training
 from dsm_repro.reporting.sections import at_k as sampled
 
 _SMALL_SCALES = {"smoke", "mini"}
@@ -64,6 +64,7 @@ def figures(sweep: Sweep, found: Results) -> dict[str, str]:
         if any(v.column == column.id for v in found.categories):
             drawn[f"{plots.heat_name(column.id)}.svg"] = plots.heat_map(found, sweep.arms, column.id)
     drawn.update(at_k_plots.figures(at_k.lines(found), sweep.arms))
+    drawn.update(curve_plots.figures(sweep, found))
     drawn.update(corpus_plots.figures(sweep))
     return drawn
 
@@ -111,14 +112,15 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
         caption = "Paired differences with their 95% interval; right of the line the first arm is better."
         forest = [Section("forest", "Differences at a glance", [Figure("forest.svg", alt, caption)])]
     heat = [(name, column.id) for column in found.columns if (name := f"{plots.heat_name(column.id)}.svg") in drawn]
-    curves = [(name, *text) for name, text in _CURVES.items() if name in drawn]
+    learning = [(name, *text) for name, text in _CURVES.items() if name in drawn]
     sections = [
         *forest,
         results.arms(found, accounts.arm_costs(sweep), "accuracy.svg" in drawn),
         results.comparisons(found),
         sampled.section(at_k.lines(found), found, drawn),
+        curves.section(sweep, found, drawn),
         training.compute(sweep),
-        training.learning(curves),
+        training.learning(learning),
         results.categories(found, heat),
         results.diagnostics(found),
         results.examples(found),

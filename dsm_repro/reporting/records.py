@@ -19,7 +19,7 @@ from dsm_repro.config.errors import DataError, StoreError
 #: the order of the stages in every table
 STAGES = ("crawl", "corpus", "base", "pretrain", "sft", "reward_model", "rl", "evaluate")
 #: artifact files the report reads; the digests of these are checked
-_READ = ("record.json", "metrics.jsonl", "samples.jsonl", "at_k.jsonl", "cost.json")
+_READ = ("record.json", "metrics.jsonl", "samples.jsonl", "at_k.jsonl", "cost.json", "curve.json", "times.jsonl")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,9 @@ class Artifact:
     samples: list[dict[str, Any]] = field(default_factory=list)
     #: an evaluation that drew several answers: their votes, a row per problem
     at_k: list[dict[str, Any]] = field(default_factory=list)
+    #: an evaluation along the stage rl, and the seconds of that stage's steps
+    curve: dict[str, Any] = field(default_factory=dict)
+    times: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -177,6 +180,8 @@ def read_artifact(folder: Path, stage: str, key: str) -> Artifact:
         metrics=_lines(content.get("metrics.jsonl", b""), folder / "metrics.jsonl"),
         samples=_lines(content.get("samples.jsonl", b""), folder / "samples.jsonl"),
         at_k=_lines(content.get("at_k.jsonl", b""), folder / "at_k.jsonl"),
+        curve=single("curve.json"),
+        times=_lines(content.get("times.jsonl", b""), folder / "times.jsonl"),
     )
 
 

@@ -15,16 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsm_repro.config.errors import DataError
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pipeline.store import write_text
 from dsm_repro.training.models import save_model
+from dsm_repro.training.snapshots import FOLDER, SNAPSHOTS_FILE, read
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-FOLDER = "snapshots"
-SNAPSHOTS_FILE = "snapshots.json"
 
 
 class Snapshots:
@@ -89,19 +86,3 @@ class Snapshots:
 def save_copy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str) -> None:
     """Write the model as the stage's end does, in ``dtype``, and leave the one that is trained as it is."""
     save_model(copy.deepcopy(model), tokenizer, folder, dtype)
-
-
-def read(artifact: Path) -> list[dict[str, Any]]:
-    """The snapshots of an artifact, in order; none where it has no list.
-
-    Raises:
-        DataError: the list cannot be read.
-    """
-    path = artifact / SNAPSHOTS_FILE
-    try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}). Run the stage rl again.") from error
-    return list(found)

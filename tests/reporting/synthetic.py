@@ -59,6 +59,16 @@ def write_artifact(store: Path, stage: str, key: str, files: dict[str, Any], flo
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+def rewrite(file: Path, value: dict[str, Any]) -> None:
+    """Another record in an artifact, with its digest."""
+    text = json.dumps(value, sort_keys=True)
+    file.write_text(text)
+    path = file.parent / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"][file.name] = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(json.dumps(manifest))
+
+
 def samples(rng: np.random.Generator, accuracy: float, questions: int, mode: str, ability: Any) -> list[dict[str, Any]]:
     lines = []
     for i in range(questions):
@@ -121,6 +131,30 @@ def rl_metrics(rng: np.random.Generator, steps: int, start: float, gain: float, 
     return lines
 
 
+def curve(
+    rng: np.random.Generator, samples: list[dict[str, Any]], modes: tuple[str, ...], steps: int, cost: float
+) -> dict[str, Any]:
+    """Five models on the way to ``samples``: answers are learned one after another, from 40% of the final ones on."""
+    found: dict[str, Any] = {"questions": [], "modes": {}}
+    for mode in modes:
+        rows = [s for s in samples if s["mode"] == mode]
+        found["questions"] = [f"{s['task']}/{s['id']}" for s in rows]
+        learned_at = rng.uniform(-0.67, 1.0, len(rows))
+        points = []
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            right = [bool(s["correct"] and at <= share) for s, at in zip(rows, learned_at, strict=True)]
+            step = round(share * steps)
+            points.append(
+                {
+                    "share": share, "step": step, "flops": cost * step, "tokens": 2_000.0 * step,
+                    "tokens_trained": 2_000.0 * step, "n": len(rows), "accuracy": sum(right) / len(right),
+                    "right": "".join("01"[r] for r in right),
+                }
+            )  # fmt: skip
+        found["modes"][mode] = points
+    return found
+
+
 def write_sweep(
     store: Path,
     name: str = "rl_algorithm",
@@ -132,10 +166,14 @@ def write_sweep(
     claim: dict[str, Any] | None = None,
     max_tokens: dict[str, int] | None = None,
     top_tokens: dict[str, int] | None = None,
+    curves: tuple[str, ...] = ("PPO", "GRPO"),
+    rl_lines: dict[str, list[dict[str, Any]]] | None = None,
+    rl_record: dict[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Write a sweep of SFT (no rl stage, one checkpoint) and rl arms; returns the index that it wrote.
 
-    All arms share one crawl, and those with equal ``top_tokens`` one corpus.
+    All arms share one crawl, and those with equal ``top_tokens`` one corpus. ``rl_lines`` are the metrics of an arm's
+    rl stage, ``rl_record`` what is different in its record.
     """
     arms = arms or {"SFT": 0.42, "PPO": 0.45, "GRPO": 0.53}
     ability = 0.25 * np.random.default_rng(5).standard_normal(questions)
@@ -150,6 +188,7 @@ def write_sweep(
                     "budget": {"unit": "flops", "amount": 2.0e13},
                 },
                 "sft": {"batch_size": 64},
+                "reward": {"max_ungradable": 0.05},
             }  # fmt: skip
             size = (top_tokens or {}).get(arm, 600_000)
             config["corpus"] = {"reader": "miniature", "top_tokens": size, "domain_threshold": 0.1}
@@ -176,10 +215,13 @@ def write_sweep(
                 record = {
                     "method": arm.lower(), "steps": steps,
                     "flops": {"generate": 0.4 * cost * steps, "train": 0.6 * cost * steps, "total": cost * steps},
+                    "tokens_generated": 2_000 * steps, "tokens_trained": 2_000 * steps,
                     "stopped_by": "budget", "reward": {"first": 0.4, "last": accuracy}, "alarm": None,
                 }  # fmt: skip
-                metrics = rl_metrics(rng, steps, 0.4, accuracy - 0.4, cost)
-                files = {"record.json": record, "metrics.jsonl": metrics}
+                record.update((rl_record or {}).get(arm, {}))
+                metrics = (rl_lines or {}).get(arm) or rl_metrics(rng, steps, 0.4, accuracy - 0.4, cost)
+                times = [{"step": s, "seconds": 0.5 * s, "device_seconds": 0.5 * s} for s in range(1, steps + 1)]
+                files = {"record.json": record, "metrics.jsonl": metrics, "times.jsonl": times}
                 write_artifact(store, "rl", stages["rl"], files, cost * steps, 110)
             lines = [s for mode in modes for s in samples(rng, accuracy, questions, mode, ability)]
             tokens = (max_tokens or {}).get(arm, 128)
@@ -187,7 +229,9 @@ def write_sweep(
                 "results": {mode: {"n": questions} for mode in modes},
                 "protocol": {mode: protocol(mode, questions, tokens) for mode in modes},
             }
-            files = {"record.json": record, "samples.jsonl": lines}
+            files: dict[str, Any] = {"record.json": record, "samples.jsonl": lines}
+            if arm in curves:
+                files["curve.json"] = curve(rng, lines, modes, steps, cost)
             write_artifact(store, "evaluate", stages["evaluate"], files, 8e11, 9)
             entries.append(
                 {

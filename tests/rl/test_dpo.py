@@ -194,7 +194,7 @@ def test_a_run_leaves_model_metrics_and_record(tmp_path: Path, model: Path, vari
         "step", "flops", "completions", "tokens_generated", "reward_mean", "right", "wrong", "no_answer", "ungradable",
         "zero_variance_groups", "kl", "completion_length", "truncated", "loss", "grad_norm", "pairs", "pairs_found",
         "margin", "implicit_accuracy", "implicit_reward_right", "implicit_reward_wrong", "questions",
-        "questions_all_right", "questions_none_right",
+        "questions_all_right", "questions_none_right", "tokens_trained",
     }  # fmt: skip
     assert all(wanted <= set(line) for line in metrics)
     # before the first update policy and reference are one
@@ -209,6 +209,7 @@ def test_a_run_leaves_model_metrics_and_record(tmp_path: Path, model: Path, vari
     assert record["flops"]["train"] == pytest.approx(3 * record["flops"]["reference"])
     assert record["flops"]["total"] == metrics[-1]["flops"] == ctx.cost.total_flops
     assert record["tokens_generated"] == sum(line["tokens_generated"] for line in metrics)
+    assert record["tokens_trained"] == sum(line["tokens_trained"] for line in metrics) > 0
     assert (ctx.out / "model" / "tokenizer.json").exists()
 
 
@@ -219,6 +220,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
 ) -> None:
     config = dpo_setup(steps=9, pairs_per_step=1, pairs_per_question=1)
     config.execution.checkpoint_seconds = 0.0
+    config.rl.snapshots = 2
     whole = make_context(tmp_path / "whole", copy.deepcopy(config), model)
     STAGE.run(whole)
     sampled = [line["step"] for line in lines(whole) if line["completions"]]
@@ -242,6 +244,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     STAGE.run(resumed)
     assert lines(resumed) == lines(whole)
     assert weights(resumed) == weights(whole)
+    for name in ("snapshots.json", "snapshots/1/model.safetensors", "snapshots/2/model.safetensors"):
+        assert (resumed.out / name).read_bytes() == (whole.out / name).read_bytes()
     assert resumed.cost.flops == whole.cost.flops and resumed.cost.tokens == whole.cost.tokens
     assert (resumed.out / "record.json").read_bytes() == (whole.out / "record.json").read_bytes()
 
@@ -253,6 +257,18 @@ def test_a_flop_budget_stops_after_the_step_that_reaches_it(tmp_path: Path, mode
     STAGE.run(ctx)
     flops = [line["flops"] for line in lines(ctx)]
     assert flops[-1] >= 6e7 and all(spent < 6e7 for spent in flops[:-1]) and len(flops) > 1
+
+
+def test_a_budget_of_generated_tokens_is_spent_over_several_passes(
+    tmp_path: Path, model: Path, varied_reward: None
+) -> None:
+    config = dpo_setup(epochs=1)
+    config.rl.budget = BudgetConfig("tokens", 300)
+    ctx = make_context(tmp_path, config, model)
+    STAGE.run(ctx)
+    generated = [line["tokens_generated"] for line in lines(ctx)]
+    # 24 completions of at most 6 tokens make a pass
+    assert sum(generated[:-1]) < 300 <= sum(generated) and sum(line["questions"] for line in lines(ctx)) > 6
 
 
 def test_nothing_is_trained_where_no_answer_is_right(tmp_path: Path, model: Path) -> None:
@@ -273,6 +289,7 @@ def test_nothing_is_trained_where_no_answer_is_right(tmp_path: Path, model: Path
         ({"group_size": 1}, r"rl\.group_size=1"),
         ({"temperature": 0.0}, r"rl\.temperature=0"),
         ({"updates_per_exploration": 2}, r"rl\.options\.epochs"),
+        ({"budget": BudgetConfig("tokens", 100)}, r"rl\.options\.epochs=null"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(change: dict[str, object], says: str) -> None:

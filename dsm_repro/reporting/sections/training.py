@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsm_repro.reporting.accounts import spent_flops, stage_artifacts, steps
-from dsm_repro.reporting.blocks import DASH, Cell, Figure, Section, Table, Text, cells, count, points, si
-from dsm_repro.reporting.deviations import show
+from dsm_repro.reporting.blocks import DASH, Cell, Figure, Section, Table, Text, cells, count, duration, points, si
 from dsm_repro.reporting.records import Sweep
+from dsm_repro.reporting.sections import rewards
+
+#: of the stage rl's FLOPs
+_PURPOSES = {
+    "generate": "Generation",
+    "train": "Policy",
+    "reference": "Reference",
+    "critic": "Critic",
+    "reward_model": "Reward model",
+}
 
 
 def compute(sweep: Sweep) -> Section | None:
     blocks: list[object] = []
     if sweep.claim.get("equal"):
         blocks.append(Text(f"Held equal: {sweep.claim['equal']}"))
-    blocks += [t for t in (_rl(sweep), _training(sweep)) if t is not None]
+    tables = (_rl(sweep), _by_purpose(sweep), *rewards.blocks(sweep), _training(sweep))
+    blocks += [t for t in tables if t is not None]
     return Section("compute", "Compute and budget", blocks) if blocks else None
 
 
@@ -25,7 +35,8 @@ def _rl(sweep: Sweep) -> Table | None:
         budget = (run.config.get("rl") or {}).get("budget") or {}
         unit, amount = str(budget.get("unit") or "steps"), budget.get("amount")
         flops, done = spent_flops(record), steps(artifact)
-        used = flops if unit == "flops" else done
+        tokens, seconds = record.get("tokens_generated"), artifact.times[-1]["seconds"] if artifact.times else None
+        used = {"flops": flops, "tokens": tokens, "seconds": seconds, "steps": done}.get(unit)
         share = used / float(amount) if used is not None and amount else None
         reward = record.get("reward") or {}
         first, last = (
@@ -37,21 +48,47 @@ def _rl(sweep: Sweep) -> Table | None:
                 str(run.seed),
                 si(float(amount), "FLOP") if unit == "flops" and amount else f"{count(amount)} {unit}",
                 si(flops, "FLOP"),
+                si(tokens) if tokens else DASH,
+                si(record["tokens_trained"]) if record.get("tokens_trained") else DASH,
+                duration(seconds),
                 DASH if share is None else f"{100 * share:.1f}%",
                 count(done),
                 str(record.get("stopped_by") or DASH),
                 f"{first} → {last}",
-                Cell(show(record["alarm"]), tone="warn") if record.get("alarm") else Cell("none", tone="muted"),
+                rewards.alarm_cell(record),
             )
         )
     if not rows:
         return None
     columns = [
-        ("Arm", "<"), ("Seed", ">"), ("Budget", ">"), ("Spent", ">"), ("Of budget", ">"), ("Steps", ">"),
-        ("Stopped by", "<"), ("Reward", ">"), ("Alarm", "<"),
+        ("Arm", "<"), ("Seed", ">"), ("Budget", ">"), ("Spent", ">"), ("Tokens drawn", ">"), ("Trained", ">"),
+        ("Time", ">"), ("Of budget", ">"), ("Steps", ">"), ("Stopped by", "<"), ("Reward", ">"), ("Alarm", "<"),
     ]  # fmt: skip
-    note = "FLOPs count rollouts, reference model, critic and updates; one multiply-accumulate is 2 FLOPs."
+    note = (
+        "FLOPs count rollouts, reference model, critic, reward model and updates; one multiply-accumulate is 2 FLOPs. "
+        "Trained tokens are those with weight in an update, once for each. Time is wall-clock from the first step on."
+    )
     return Table("Reinforcement learning beside its budget", columns, rows, note)
+
+
+def _by_purpose(sweep: Sweep) -> Table | None:
+    """Mean FLOPs of the stage rl, and where they went."""
+    arms: dict[str, list[Mapping[str, float]]] = {}
+    for run, artifact in stage_artifacts(sweep, "rl"):
+        flops = artifact.record.get("flops")
+        if isinstance(flops, Mapping):
+            arms.setdefault(run.arm, []).append({k: float(v) for k, v in flops.items() if k != "total"})
+    known = [p for p in _PURPOSES if any(p in each for members in arms.values() for each in members)]
+    known += sorted({p for members in arms.values() for each in members for p in each} - set(known))
+    if not known:
+        return None
+    rows = []
+    for arm, members in arms.items():
+        total = sum(sum(each.values()) for each in members)
+        shares = [sum(each.get(purpose, 0.0) for each in members) / total if total else 0.0 for purpose in known]
+        rows.append(cells(arm, si(total / len(members), "FLOP"), *(f"{100 * s:.1f}%" if s else DASH for s in shares)))
+    columns = [("Arm", "<"), ("FLOPs", ">"), *((_PURPOSES.get(purpose, purpose), ">") for purpose in known)]
+    return Table("Where the FLOPs of reinforcement learning went, mean over seeds", columns, rows)
 
 
 def _training(sweep: Sweep) -> Table | None:

@@ -75,5 +75,10 @@ def build(config: RLConfig) -> DPO:
             f"rl.updates_per_exploration={config.updates_per_exploration}: rl=dpo repeats its pairs by epochs. Set it "
             "to 1, and rl.options.epochs."
         )
+    if config.budget.unit == "tokens" and given.epochs is None:
+        raise ConfigError(
+            "rl.options.epochs=null: with rl.budget.unit=tokens, which counts generated tokens, the run would never "
+            "end: after one pass over the questions it repeats its pairs and generates nothing. Set rl.options.epochs."
+        )
     per_step = given.pairs_per_step or max(1, config.questions_per_step * config.group_size // 2)
     return DPO(0.0, 0.0, 0.0, given.beta, given.pairs_per_question, per_step, given.epochs)

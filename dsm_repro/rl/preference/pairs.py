@@ -35,6 +35,13 @@ class Pair:
     def longest(self) -> int:
         return len(self.prompt_ids) + max(len(self.chosen_ids), len(self.rejected_ids))
 
+    @property
+    def trained(self) -> int:
+        """Tokens with a weight in the loss."""
+        chosen = len(self.chosen_ids) if self.chosen_written is None else sum(self.chosen_written)
+        rejected = len(self.rejected_ids) if self.rejected_written is None else sum(self.rejected_written)
+        return chosen + rejected
+
 
 def lengths(pairs: Sequence[Pair]) -> Lengths:
     """For the FLOPs: TRL reads the prompt once for each of the two completions."""

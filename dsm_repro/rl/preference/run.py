@@ -21,6 +21,7 @@ from dsm_repro.rl.preference.trainer import PreferenceTrainer
 from dsm_repro.rl.questions import load_questions
 from dsm_repro.rl.rewards import build_reward
 from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
+from dsm_repro.rl.snapshots import Snapshots, save_copy
 from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
 from dsm_repro.training.models import (
@@ -61,7 +62,8 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
             f"started with {args.world_size} processes: rl=dpo runs in one. Start it with `dsm run`, without a "
             "launcher of several processes."
         )
-    ledger = Ledger(ctx)
+    snapshots = Snapshots(ctx, lambda folder: save_copy(model, tokenizer, folder, config.base.dtype))
+    ledger = Ledger(ctx, snapshots if rl.snapshots else None)
     with Grader(config.grader) as grader, open_sandbox(ctx) as sandbox:
         answers = build_answers(ctx, build_reward(ctx, grader), tokenizer, sandbox)
         task = Task(questions, prompts, answers, build_sampler(ctx, tokenizer, sandbox))
@@ -81,7 +83,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
         checkpoint = checkpoint_to_resume(ctx)
         if checkpoint is not None:
             pairs.load(checkpoint)
-            ledger.load(checkpoint)
+        ledger.begin(checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         grader_id = grader.id
     save_model(model, tokenizer, ctx.out / "model", config.base.dtype)
@@ -113,11 +115,14 @@ def _record(ctx: StageContext, grader_id: str) -> dict[str, Any]:
     rewards = [line["reward_mean"] for line in sampled]
     first, last = rewards[:REWARD_WINDOW], rewards[-REWARD_WINDOW:]
     return {
-        "method": config.rl.method,
+        "method": "dpo",
         "steps": lines[-1]["step"],
         "flops": {**ctx.cost.flops, "total": ctx.cost.total_flops},
         "tokens_generated": ctx.cost.tokens["generate"],
+        "tokens_trained": ctx.cost.tokens["train"],
         "stopped_by": config.rl.budget.unit,
+        # the step at which seconds are over is the machine's
+        "deterministic": config.rl.budget.unit != "seconds",
         "budget": asdict(config.rl.budget),
         # of the starting model, which is what is sampled: it does not rise with training
         "reward": {"first": sum(first) / len(first), "last": sum(last) / len(last), "window": len(last)},

@@ -132,6 +132,7 @@ class PreferenceTrainer(DPOTrainer):
         }
         metrics = {
             **self.draw.metrics,
+            "tokens_trained": sum(pair.trained for pair in self.draw.pairs),
             # the pairs say how far the policy has gone on them, not from the reference at large
             "kl": None,
             **self.measured,
