@@ -212,7 +212,7 @@ def test_the_reservoir_is_a_uniform_sample_that_can_be_put_down_and_taken_up() -
 # resume
 
 
-@pytest.mark.parametrize(("kind", "kill"), [("rule", 4), ("outcome", 3), ("process", 4), ("process", 6)])
+@pytest.mark.parametrize(("kind", "kill"), [("outcome", 3), ("process", 6)])
 def test_a_killed_run_goes_on_to_the_same_bytes(
     tmp_path: Path, folder: Path, judge: Path, kind: str, kill: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from rl_world import make_config, make_context, make_model_folder, make_trainer
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import BudgetConfig, Config, RLConfig
-from dsm_repro.rl import budget, estimators, objectives, run
+from dsm_repro.rl import estimators, objectives, run
 from dsm_repro.rl.estimators import Signals, Steps
 from dsm_repro.rl.stage import STAGE
 
@@ -218,38 +216,6 @@ def test_a_run_of_every_method_leaves_model_metrics_and_record(
     assert (ctx.out / "model" / "model.safetensors").read_bytes() != (model / "model.safetensors").read_bytes()
     record = json.loads((ctx.out / "record.json").read_text())
     assert record["steps"] == 2 and record["flops"]["total"] == metrics[-1]["flops"]
-
-
-@pytest.mark.parametrize("method", sorted({"dapo", "rft", "rloo", "gspo"} & set(TRAINED_HERE)))
-def test_a_killed_run_goes_on_to_the_same_bytes(
-    tmp_path: Path, model: Path, method: str, varied_reward: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of the methods whose step is not GRPO's: groups redrawn, another explorer, KL in the reward, another ratio."""
-    config = make_config(method, steps=4)
-    config.rl.updates_per_exploration = 2
-    config.execution.checkpoint_seconds = 0.0
-    whole, killed = (make_context(tmp_path / name, copy.deepcopy(config), model) for name in ("whole", "killed"))
-    STAGE.run(whole)
-    die_at(monkeypatch, 3, lambda: STAGE.run(killed))
-    assert len(lines(killed.out)) == 3
-    STAGE.run(make_context(tmp_path / "killed", copy.deepcopy(config), model))
-    for file in ("metrics.jsonl", "model/model.safetensors"):
-        assert (killed.out / file).read_bytes() == (whole.out / file).read_bytes()
-
-
-def die_at(monkeypatch: pytest.MonkeyPatch, last: int, call: Callable[[], None]) -> None:
-    ledger = budget.Ledger.__call__
-
-    def die(self: budget.Ledger, step: int, *rest: object, **named: object) -> bool:
-        stop = ledger(self, step, *rest, **named)
-        if step == last:
-            raise KeyboardInterrupt
-        return stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(budget.Ledger, "__call__", die)
-        with pytest.raises(KeyboardInterrupt):
-            call()
 
 
 def test_rft_keeps_exploring_with_the_starting_model(tmp_path: Path, model: Path, varied_reward: None) -> None:

@@ -16,7 +16,7 @@ from dsm_repro.config.schema import BudgetConfig, Config, RewardConfig
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning.grading import Verdict
-from dsm_repro.rl import accounting, budget, estimators, rewards
+from dsm_repro.rl import accounting, estimators, rewards
 from dsm_repro.rl.questions import questions_of_step
 from dsm_repro.rl.stage import STAGE
 
@@ -62,40 +62,6 @@ def test_a_run_leaves_model_metrics_and_record(tmp_path: Path, model: Path, meth
     assert ("critic" in record["flops"]) == (method == "ppo")
     assert set(record["reward"]) >= {"first", "last"} and record["alarm"] is None
     assert (ctx.out / "model" / "tokenizer.json").exists()
-
-
-@pytest.mark.parametrize("method", ["grpo", "ppo"])
-def test_a_killed_run_goes_on_to_the_same_bytes(
-    tmp_path: Path, model: Path, method: str, varied_reward: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = make_config(method, steps=5)
-    config.rl.budget = BudgetConfig("steps", 6)
-    config.rl.updates_per_exploration = 2
-    config.execution.checkpoint_seconds = 0.0
-    whole = make_context(tmp_path / "whole", copy.deepcopy(config), model)
-    STAGE.run(whole)
-    killed = make_context(tmp_path / "killed", copy.deepcopy(config), model)
-    ledger = budget.Ledger.__call__
-
-    def die(self: budget.Ledger, step: int, *rest: object) -> bool:
-        stop = ledger(self, step, *rest)
-        if step == 3:
-            raise KeyboardInterrupt
-        return stop
-
-    monkeypatch.setattr(budget.Ledger, "__call__", die)
-    with pytest.raises(KeyboardInterrupt):
-        STAGE.run(killed)
-    monkeypatch.setattr(budget.Ledger, "__call__", ledger)
-    # a checkpoint at step 2 (never in the middle of an exploration), metrics up to step 3
-    assert json.loads((killed.scratch / "resume.json").read_text())["checkpoint"] == "checkpoint-2"
-    assert [line["step"] for line in lines(killed)] == [1, 2, 3]
-    resumed = make_context(tmp_path / "killed", copy.deepcopy(config), model)
-    STAGE.run(resumed)
-    assert lines(resumed) == lines(whole)
-    assert weights(resumed) == weights(whole)
-    assert resumed.cost.flops == whole.cost.flops and resumed.cost.tokens == whole.cost.tokens
-    assert (resumed.out / "record.json").read_bytes() == (whole.out / "record.json").read_bytes()
 
 
 def test_a_flop_budget_stops_after_the_step_that_reaches_it(tmp_path: Path, model: Path, varied_reward: None) -> None:
