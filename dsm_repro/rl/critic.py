@@ -33,7 +33,8 @@ class Critic(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """(B, T) values, zero where the policy did not write."""
         values: Tensor = self.head(completion_hidden(self.backbone, batch))[..., 0]
-        return values * batch.written
+        # under autocast they come in bfloat16; their differences are advantages
+        return values.to(self.head.weight.dtype) * batch.written
 
 
 #: (indices of completions, their values) -> the returns to regress on, at the values' width. Each row may depend on

@@ -28,6 +28,7 @@ from dsm_repro.rl.estimators import Estimator
 from dsm_repro.rl.experience import Experience, Metrics
 from dsm_repro.rl.exploration import Explorer, Task
 from dsm_repro.rl.iteration import Rounds
+from dsm_repro.rl.precision import Autocast
 from dsm_repro.training.models import model_shape
 
 #: on a CPU, passes of like-sized short rows waste less on padding than one pass over the batch
@@ -37,7 +38,7 @@ EXTRA_STATE = "rl_state.pt"
 __all__ = ["Experience", "PolicyGradientTrainer"]
 
 
-class PolicyGradientTrainer(GRPOTrainer):
+class PolicyGradientTrainer(Autocast, GRPOTrainer):
     """Runs ``estimator`` on ``task`` until ``on_step`` says that the budget is spent.
 
     Args:

@@ -63,7 +63,8 @@ def test_replicates_reseed_from_their_stage_on_and_share_the_ancestors() -> None
     sweep = expand(["sweep=rl_algorithm"])
     seeds = [arm.config.seeds for arm in sweep.arms if arm.name == "grpo"]
     assert [s.rl for s in seeds] == [s.evaluate for s in seeds] == [0, 1, 2]
-    assert [s.sft for s in seeds] == [0, 0, 0]
+    assert [s.sft for s in seeds] == [0, 1, 2]
+    assert [s.pretrain for s in seeds] == [0, 0, 0]
 
 
 def test_users_override_reaches_every_arm_and_wins_over_the_arms_own() -> None:

@@ -100,7 +100,7 @@ def make_trainer(folder: Path, scratch: Path, config: Config, double: bool = Tru
     model = load_model(folder, "float32", "cpu")
     if double:
         in_double(model)
-    args = grpo_config(config.rl, estimator.loss_kl_coefficient, "float32", "cpu", config.seeds.rl, scratch)
+    args = grpo_config(config.rl, estimator.loss_kl_coefficient, config.base.dtype, "cpu", config.seeds.rl, scratch)
     critic = reference = None
     if estimator.needs_critic:
         critic = Critic(load_model(folder, "float32", "cpu").base_model)

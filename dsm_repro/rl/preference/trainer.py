@@ -18,6 +18,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from dsm_repro.rl import accounting
 from dsm_repro.rl.exploration import Metrics
+from dsm_repro.rl.precision import Autocast
 from dsm_repro.rl.preference.pairs import Draw, Pair, PairStream, lengths
 from dsm_repro.training.models import model_shape
 
@@ -44,7 +45,7 @@ class PairCollator(DataCollatorForPreference):  # type: ignore[misc]
         return batch
 
 
-class PreferenceTrainer(DPOTrainer):
+class PreferenceTrainer(Autocast, DPOTrainer):
     """Trains on ``pairs`` until ``on_step`` says that the budget is spent.
 
     Args:

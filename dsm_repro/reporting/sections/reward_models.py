@@ -1,0 +1,79 @@
+"""How good the reward models are on questions that they have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dsm_repro.reporting.accounts import stage_artifacts
+from dsm_repro.reporting.blocks import DASH, Cell, Table, cells, count, points, si
+from dsm_repro.reporting.records import Artifact, Sweep
+
+_NOTE = (
+    "On held-out questions. Accuracy: scores on the right side of one half, beside always saying the more frequent "
+    "label. Ranked: pairs of a right and a wrong solution of one question in which the right one has the higher score, "
+    "which is all that a group's advantages see; 50% is chance. Calibration error: mean distance between predicted and "
+    "observed share, ten bins. Steps: the same accuracy at the steps before the last one."
+)
+
+
+def table(sweep: Sweep) -> Table | None:
+    """One row for every reward model of the sweep; None where there is none."""
+    arms: dict[str, list[str]] = {}
+    found: dict[str, Artifact] = {}
+    for run, artifact in stage_artifacts(sweep, "reward_model"):
+        arms.setdefault(artifact.key, []).append(f"{run.arm}#{run.seed}")
+        found[artifact.key] = artifact
+    if not found:
+        return None
+    rows = [_row(artifact, dict.fromkeys(arms[key])) for key, artifact in found.items()]
+    columns = [
+        ("Arms", "<"), ("Judges", "<"), ("Trained on", ">"), ("Held out", ">"), ("Right, %", ">"), ("Accuracy, %", ">"),
+        ("AUC", ">"), ("Ranked, %", ">"), ("Calibration error", ">"), ("Steps, %", ">"), ("FLOPs", ">"),
+    ]  # fmt: skip
+    return Table("Reward models", columns, rows, _NOTE)
+
+
+def _row(artifact: Artifact, arms: Mapping[str, None]) -> list[Cell]:
+    record = artifact.record
+    examples, held_out = _part(record, "examples"), _part(record, "held_out")
+    last, inner, ranking = (_part(held_out, name) for name in ("last", "inner", "ranking"))
+    ranked = _number(ranking, "share")
+    return cells(
+        ", ".join(arms),
+        str(record.get("kind") or DASH),
+        count(_number(examples, "train")),
+        count(_number(examples, "held_out")),
+        _percent(_number(last, "positive_share")),
+        _against_majority(last),
+        _digits(_number(last, "auc"), 3),
+        Cell(_percent(ranked), f"{count(_number(ranking, 'pairs'))} pairs") if ranked is not None else Cell(DASH),
+        _digits(_number(_part(last, "calibration"), "expected_error"), 3),
+        _against_majority(inner),
+        si(artifact.flops, "FLOP"),
+    )
+
+
+def _against_majority(judged: Mapping[str, Any]) -> Cell:
+    accuracy, majority = _number(judged, "accuracy"), _number(judged, "majority")
+    if accuracy is None:
+        return Cell(DASH, tone="muted")
+    return Cell(_percent(accuracy), "" if majority is None else f"against {_percent(majority)}")
+
+
+def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = record.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(record: Mapping[str, Any], name: str) -> float | None:
+    value = record.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _percent(share: float | None) -> str:
+    return DASH if share is None else points(100 * share)
+
+
+def _digits(value: float | None, digits: int) -> str:
+    return DASH if value is None else f"{value:.{digits}f}"
