@@ -22,7 +22,7 @@ report: setup
 	@$(BIN)/dsm run sweep=rl_algorithm
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --ignore tests/e2e
+	@$(BIN)/python -m pytest -n 2 --ignore tests/processes --ignore tests/e2e
 
 lint: setup
 	@$(BIN)/ruff check .

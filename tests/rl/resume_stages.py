@@ -1,4 +1,6 @@
-"""The stage ``rl`` and its parent for a worker's process: a reward that varies, and takes a moment if asked to.
+"""Runs that are killed: their config and files, and the stage ``rl`` with its parent for a worker's process.
+
+The reward varies, and takes a moment if asked to.
 
 ``RESUME_SECONDS``: how long it takes to reward one exploration; never part of a key.
 """
@@ -8,13 +10,32 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from rl_methods import steps_reward
-from rl_world import make_model_folder
+from rl_world import make_config, make_model_folder
 
+from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Stage, StageContext
 from dsm_repro.rl.rewards import Completions, Rewards
 from dsm_repro.rl.stage import STAGE
+
+#: files that tell times
+CLOCKS = ("times.jsonl", "cost.json", "manifest.json")
+
+
+def config_of(method: str, steps: int, updates: int) -> Config:
+    """A checkpoint after every exploration; a copy of the policy on its way."""
+    config = make_config(method, steps)
+    config.rl.updates_per_exploration, config.rl.snapshots = updates, 1
+    config.execution.checkpoint_seconds = 0.0
+    return config
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """Every file of an artifact but those that tell times."""
+    found = (path for path in sorted(out.rglob("*")) if path.is_file() and path.name not in CLOCKS)
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
 
 
 def _reward(completions: Completions) -> Rewards:

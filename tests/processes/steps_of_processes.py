@@ -1,6 +1,6 @@
 """Two steps of real trainers in float64, and a whole stage: in as many processes as a launcher starts.
 
-    torchrun --nproc-per-node 2 tests/invariance/steps_of_processes.py MODEL FOLDER
+    torchrun --nproc-per-node 2 tests/processes/steps_of_processes.py MODEL FOLDER
 
 Each process leaves FOLDER/RANK.pt with what :func:`steps` returns, and the first the artifact of the stage.
 """
