@@ -14,7 +14,6 @@ import pytest
 from dsm_repro.config.schema import GraderConfig
 from dsm_repro.reasoning.extraction import extract
 from dsm_repro.reasoning.grading import Grader
-from dsm_repro.reasoning.grading.registry import RULE_SETS
 
 WALL = 0.8
 #: where only the hostile ones count
@@ -160,10 +159,18 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident(int(child)) for child in children)
 
 
-@pytest.mark.parametrize("name", [name for name in RULE_SETS if name != "math_verify"])
-def test_published_graders_stand_it_too(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("hendrycks", list(HOSTILE.values())),
+        # Both parse in the same way: each takes one half.
+        ("minerva", list(HOSTILE.values())[::2]),
+        ("deepseek", list(HOSTILE.values())[1::2]),
+    ],
+)
+def test_published_graders_stand_it_too(name: str, texts: list[str]) -> None:
     with Grader(GraderConfig(name=name, timeout=SHORT_WALL)) as grader:
-        for text in HOSTILE.values():
+        for text in texts:
             started = time.monotonic()
             assert grader.grade(text, "x+1").status in ("incorrect", "ungradable", "no_answer")
             assert time.monotonic() - started < SHORT_WALL + SLACK

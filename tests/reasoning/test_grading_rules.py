@@ -14,6 +14,7 @@ from dsm_repro.config.validate import check_sandbox_and_grader
 from dsm_repro.reasoning.grading import Grader, deepseek, hendrycks, minerva, structure, units
 from dsm_repro.reasoning.grading.compare import Comparison
 from dsm_repro.reasoning.grading.estimate import certainly_different, estimate
+from dsm_repro.reasoning.grading.guards import refusal
 from dsm_repro.reasoning.grading.registry import RULE_SETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -278,3 +279,29 @@ def test_deepseek_keeps_as_many_answers_as_the_gold_has_from_the_end(graders: di
     grader = graders["deepseek"]
     assert grader.grade(r"7 \text{ and } 1 \text{ and } 2", r"2 \text{ and } 1").correct
     assert not grader.grade(r"1 \text{ and } 1", r"1 \text{ and } 2").correct
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("9^{9^9}", "power_tower"),
+        ("9**9**9", "power_tower"),
+        ("x^{2^{20}}", "power_tower"),
+        ("2^{2^3}", None),
+        ("2^{00^5}", None),
+        ("(x^{10})^{50}", None),
+        ("9!!!", "factorials"),
+        ("9!!", None),
+        (r"\binom{99999}{2}", "exponent"),
+        (r"\binom{10}{3}", None),
+        ("2^{2008}", None),
+        ("2^{20080}", "exponent"),
+        ("1" * 101, "digits"),
+        ("1" * 100, None),
+        ("(" * 33, "nesting"),
+        ("x" * 1_025, "length"),
+        ("1\x002", "control_character"),
+    ],
+)
+def test_a_guard_refuses_what_is_too_large_and_nothing_else(text: str, reason: str | None) -> None:
+    assert refusal(text) == reason
