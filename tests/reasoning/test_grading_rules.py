@@ -82,6 +82,12 @@ def test_each_grader_knows_blank_and_refused_answers(graders: dict[str, Grader])
         ]
 
 
+def test_what_the_page_says_is_not_covered(grader: Grader) -> None:
+    assert grader.grade("6.283185", r"2\pi").correct
+    for prediction, gold in (("6.2832", r"2\pi"), (r"e^{i\pi}", "-1"), (r"56\%", r"0.56 = 56\%")):
+        assert not grader.grade(prediction, gold).correct
+
+
 def test_no_module_of_the_grader_calls_an_evaluator() -> None:
     for path in (ROOT / "dsm_repro" / "reasoning" / "grading").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

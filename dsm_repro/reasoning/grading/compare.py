@@ -60,7 +60,9 @@ class Comparison:
         alone = single.members[0]
         if _words(alone) is not None or estimate(units.split(alone).text) is not None:
             return self._decide("members", False)
-        # x < 5 is an interval, a product may be a matrix: a parser may see more than we do.
+        if several.kind == "tuple" and (described := structure.interval(alone)) is not None:
+            return self._same_members(described, several)
+        # A product may be a matrix: a parser may see more than we do.
         return self._algebra.equal(prediction, gold)
 
     def _same_members(self, answer: structure.Form, gold: structure.Form) -> bool | None:
@@ -73,7 +75,7 @@ class Comparison:
                 return self._decide("members", False)
             pairs = zip(answer.members, gold.members, strict=True)
             return self._decide("members", _all(self.same(mine, theirs) for mine, theirs in pairs))
-        if "union" in (answer.kind, gold.kind) and answer.kind != gold.kind:
+        if "union" in (answer.kind, gold.kind) and answer.kind != gold.kind and not _inequalities(answer, gold):
             return self._decide("brackets", False)
         if len(answer.members) == len(gold.members) == 0:
             return self._decide("members", True)
@@ -162,6 +164,12 @@ class Comparison:
         if right is not None:
             self.reason = reason
         return right
+
+
+def _inequalities(answer: structure.Form, gold: structure.Form) -> bool:
+    """``x < 1 or x > 2`` describes a union."""
+    pieces = answer if answer.kind != "union" else gold
+    return pieces.kind == "list" and all(structure.interval(member) for member in pieces.members)
 
 
 def _number(text: str) -> Fraction | None:

@@ -25,6 +25,9 @@ _CONNECTORS = re.compile(
     r"[,;]?\s*\\(?:text|mbox|textrm)\{\s*,?\s*(?:and|or)\s*\}|[,;]?\s+(?:and|or)\s+|[,;]?\s*\\(?:land|lor|vee|wedge)(?![a-zA-Z])"
 )
 _WHOLE_TEXT = re.compile(r"\\(?:text|textbf|textrm|mbox|mathrm)\{([^{}\\]*)\}")
+_LESS, _MORE = r"<|\\leq?(?![a-zA-Z])|\\leqslant|≤", r">|\\geq?(?![a-zA-Z])|\\geqslant|≥"
+_BOUNDED = re.compile(rf"([^<>=≤≥]+?)\s*({_LESS})\s*([A-Za-z])\s*({_LESS})\s*([^<>=≤≥]+)")
+_HALF_BOUNDED = re.compile(rf"([A-Za-z])\s*({_LESS}|{_MORE})\s*([^<>=≤≥]+)")
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _EMPTY = re.compile(r"\\emptyset|\\varnothing|\\\{\s*\\\}|∅")
 _SIGN = re.compile(r"\\pm(?![a-zA-Z])|\\mp(?![a-zA-Z])")
@@ -84,6 +87,26 @@ def parse(text: str) -> Form:
     if _SIGN.search(text):
         return _unordered("list", [text]) or single
     return Form("single", (text,))
+
+
+def interval(text: str) -> Form | None:
+    """The interval that ``x < 5`` or ``1 \\le x < 2`` describes; None for anything else."""
+    if match := _BOUNDED.fullmatch(text):
+        low, first, _, second, high = match.groups()
+        brackets = ("(" if first == "<" else "[") + (")" if second == "<" else "]")
+        return None if _is_relation(low + high) else Form("tuple", (low, high), brackets)
+    if match := _HALF_BOUNDED.fullmatch(text):
+        _, sign, bound = match.groups()
+        if _is_relation(bound):
+            return None
+        if re.fullmatch(_LESS, sign):
+            return Form("tuple", (r"-\infty", bound), "()" if sign == "<" else "(]")
+        return Form("tuple", (bound, r"\infty"), "()" if sign == ">" else "[)")
+    return None
+
+
+def _is_relation(text: str) -> bool:
+    return re.search(f"{_LESS}|{_MORE}|=", text) is not None
 
 
 def _words(text: str, inside: str) -> Form:
