@@ -12,7 +12,7 @@ import pytest
 from dsm_repro.config.schema import Config, GraderConfig
 from dsm_repro.config.validate import check_sandbox_and_grader
 from dsm_repro.reasoning.grading import Grader, deepseek, hendrycks, minerva, structure, units
-from dsm_repro.reasoning.grading.compare import Comparison
+from dsm_repro.reasoning.grading.compare import Comparison, members
 from dsm_repro.reasoning.grading.estimate import certainly_different, estimate
 from dsm_repro.reasoning.grading.guards import refusal
 from dsm_repro.reasoning.grading.registry import RULE_SETS
@@ -132,6 +132,14 @@ def test_the_form_of_an_answer(text: str, kind: str, members: tuple[str, ...] | 
     form = structure.parse(text)
     assert form.kind == kind
     assert members is None or form.members == members
+
+
+@pytest.mark.parametrize(
+    ("gold", "n"),
+    [("5", 1), ("1,234", 1), ("1, 2", 2), (r"\pm 3", 2), ("(1,2)", 1), (r"\{1,2,3\}", 3), ("(" * 99, 1), ("", 1)],
+)
+def test_how_many_boxes_make_up_an_answer(gold: str, n: int) -> None:
+    assert members(gold) == n
 
 
 def test_a_list_too_long_is_not_taken_apart() -> None:

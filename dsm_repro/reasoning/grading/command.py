@@ -18,11 +18,9 @@ from typing import Any
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import GraderConfig
 from dsm_repro.reasoning.extraction import extract
-from dsm_repro.reasoning.grading.exact import clean
+from dsm_repro.reasoning.grading.compare import members
 from dsm_repro.reasoning.grading.grader import Grader
-from dsm_repro.reasoning.grading.guards import refusal
 from dsm_repro.reasoning.grading.registry import rule_set
-from dsm_repro.reasoning.grading.structure import parse
 
 #: lines held in memory at once
 BATCH = 2_000
@@ -128,7 +126,7 @@ def _line(text: str, where: str) -> _Line:
     if "prediction" in row:
         prediction = None if row["prediction"] is None else _text(row["prediction"], "prediction", where)
         return _Line(row["id"], gold, prediction, "given")
-    found = extract(_text(row["completion"], "completion", where), boxes=_members(gold))
+    found = extract(_text(row["completion"], "completion", where), boxes=members(gold))
     return _Line(row["id"], gold, found.answer, found.how)
 
 
@@ -136,13 +134,6 @@ def _text(value: object, key: str, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ConfigError(f"{where}: {key}={value!r}: not a text or a number. Quote it.")
     return str(value)
-
-
-def _members(gold: str) -> int:
-    if refusal(gold):
-        return 1
-    form = parse(clean(gold))
-    return 1 if form.ordered else max(1, len(form.members))
 
 
 def table(tally: Tally) -> str:

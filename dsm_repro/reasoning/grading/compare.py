@@ -13,6 +13,7 @@ from fractions import Fraction
 from dsm_repro.reasoning.grading import exact, structure, units
 from dsm_repro.reasoning.grading.algebra import UNKNOWN, Algebra
 from dsm_repro.reasoning.grading.estimate import certainly_different, estimate
+from dsm_repro.reasoning.grading.guards import refusal
 
 #: pairs of single values that one comparison looks at; past it, it is not decided here
 MAX_COMPARISONS = 2_000
@@ -31,6 +32,14 @@ def judge(prediction: str, gold: str, algebra: Algebra) -> tuple[bool | None, st
     comparison = Comparison(algebra)
     right = comparison.same(prediction, gold)
     return right, comparison.reason or "math_verify"
+
+
+def members(gold: str) -> int:
+    """How many answers a raw gold answer holds: as many boxes of a completion make up one prediction."""
+    if refusal(gold):
+        return 1
+    form = structure.parse(exact.clean(gold))
+    return 1 if form.ordered else max(1, len(form.members))
 
 
 class Comparison:
