@@ -1,4 +1,4 @@
-"""The command line: ``dsm run | plan | report | explain | review``. Thin: Hydra parses the overrides.
+"""The command line: ``dsm run | plan | report | explain | review | grade``. Thin: Hydra parses the overrides.
 
 Nothing but the standard library is imported until a command needs it, so that ``dsm --help`` answers at once.
 """
@@ -29,6 +29,8 @@ What to type next:
                                               only curate a corpus, from your own crawl
   dsm review --html review.html               look at URL paths that wait for a decision (corpus.review=file)
   dsm report                                  render the reports again from what is in the store
+  dsm grade answers.jsonl --graders math_verify,deepseek --out verdicts.jsonl
+                                              one or more graders on your own file of answers
   dsm explain KEY_A KEY_B                     why two artifacts are not the same
 """
 
@@ -81,6 +83,14 @@ def _parser() -> argparse.ArgumentParser:
             help=f"{word} a path (* stands for any characters, in what waits); may be given several times",
         )
     review.add_argument("--by", default="", metavar="NAME", help="who decides")
+
+    grade = commands.add_parser("grade", help="grade a file of answers, with one or more graders beside each other")
+    grade.add_argument("file", metavar="FILE.jsonl", help="lines with id, gold, and prediction or completion")
+    grade.add_argument(
+        "--graders", default="math_verify", help="math_verify, deepseek, minerva, hendrycks; a,b for two"
+    )
+    grade.add_argument("--out", required=True, metavar="OUT.jsonl", help="one line for each verdict")
+    grade.add_argument("--timeout", type=float, default=5.0, help="wall clock for one answer, seconds")
     return parser
 
 
@@ -91,7 +101,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     try:
-        commands = {"run": _run, "plan": _plan, "report": _report, "explain": _explain, "review": _review}
+        commands = {
+            "run": _run,
+            "plan": _plan,
+            "report": _report,
+            "explain": _explain,
+            "review": _review,
+            "grade": _grade,
+        }
         return commands[options.command](options)
     except DsmError as error:
         for line in str(error).splitlines():
@@ -235,6 +252,16 @@ def _review(options: argparse.Namespace) -> int:
     return 0
 
 
+def _grade(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from dsm_repro.reasoning.grading.command import grade_file, table
+
+    graders = [name.strip() for name in options.graders.split(",") if name.strip()]
+    print(table(grade_file(Path(options.file), graders, Path(options.out), options.timeout)))
+    return 0
+
+
 def _only(store: Store, prefix: str) -> tuple[str, str]:
     """The one artifact that a prefix names."""
     found = store.find(prefix)
@@ -265,3 +292,13 @@ def _described(store: Store, key: tuple[str, str]) -> dict[str, object]:
 
     manifest = store.load_manifest(*key)
     return {name: manifest[name] for name in DESCRIPTION_FIELDS if name in manifest}
+
+
+COMMANDS = {
+    "run": _run,
+    "plan": _plan,
+    "report": _report,
+    "explain": _explain,
+    "review": _review,
+    "grade": _grade,
+}

@@ -326,7 +326,7 @@ def check_sandbox_and_grader(config: Config) -> Iterator[str]:
     yield from _at_least("sandbox.output_bytes", config.sandbox.output_bytes, 1)
     yield from _at_least("tool.rounds", config.tool.rounds, 1)
     yield from _at_least("tool.output_characters", config.tool.output_characters, 2)
-    yield from _one_of("grader.name", config.grader.name, ("math_verify",))
+    yield from _one_of("grader.name", config.grader.name, ("math_verify", "deepseek", "minerva", "hendrycks"))
     yield from _positive("grader.timeout", config.grader.timeout)
 
 

@@ -80,3 +80,25 @@ def test_only_the_end_of_a_long_completion_counts() -> None:
 
 def test_boxes_come_in_the_order_in_which_they_open() -> None:
     assert boxed(r"\boxed{1} \boxed{\text{a}} \boxed{}") == ["1", r"\text{a}"]
+
+
+@pytest.mark.parametrize(
+    ("completion", "boxes", "answer"),
+    [
+        (r"\boxed{1} and \boxed{2}", 1, "2"),
+        (r"\boxed{1} and \boxed{2}", 2, "1, 2"),
+        (r"\boxed{7}, so \boxed{1} and \boxed{2}", 2, "1, 2"),
+        (r"\boxed{1} and \boxed{2}. That is, \boxed{1} and \boxed{2}", 2, "1, 2"),
+        (r"\boxed{7}, so \boxed{1, 2}", 2, "1, 2"),
+        (r"\boxed{7}", 3, "7"),
+        ("the answer is 5", 2, "5"),
+    ],
+)
+def test_several_boxes_are_one_answer_where_the_gold_has_several_members(
+    completion: str, boxes: int, answer: str
+) -> None:
+    assert extract(completion, boxes=boxes).answer == answer
+
+
+def test_every_box_is_found() -> None:
+    assert boxed(r"\boxed{1}, \fbox{2}, \boxed 3, \boxed{\frac{1}{2}}, \boxed{4") == ["1", "2", "3", r"\frac{1}{2}"]

@@ -25,24 +25,36 @@ _THOUSANDS = re.compile(r"([+-]?\d{1,3})((?:(?:,|\{,\}| )\d{3})+)((?:\.\d*)?)", 
 
 #: LaTeX that changes how an answer looks and not what it says
 _NOTHING = re.compile(
-    r"\\(?:left|right|displaystyle|textstyle|limits|[bB]igg?[lr]?)(?![a-zA-Z])|\\[!,;: ]"
+    r"\\(?:left|right|displaystyle|textstyle|limits|[bB]igg?[lr]?)(?![a-zA-Z])|(?<!\\)\\[!,;: ]"
     r"|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
 _WRAPPERS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\{([^{}\\]*)\}")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
-_DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\(?:degree|degrees)(?![a-zA-Z])|\u00b0)$")
-_CURRENCY = re.compile(r"^([+-]?)(?:\\?\$|\\pounds|\\text\{\$\}|[\u00a3\u20ac])\s*(?=[\d.])")
+#: a comma that groups digits, as LaTeX sets it: 1,\!000 and 1{,}000
+_GROUPING = re.compile(r"(?<=\d)(?:,\s*\\!|\{,\})\s*(?=\d{3})")
+_SAME_SIGN = (
+    ("\u2212", "-"),
+    ("~", " "),
+    ("±", r"\pm "),
+    ("∞", r"\infty "),
+    ("π", r"\pi "),
+    ("\u2044", "/"),
+    ("×", r"\times "),
+)
 _SPACES = re.compile(r"\s+")
+_LOOSE_SIGN = re.compile(r"^([+-]) (?=[\d.\\])")
 #: a space between two words or numbers keeps them apart: "1 2" is not "12"
 _LOOSE_SPACE = re.compile(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])")
 
 
 def clean(text: str) -> str:
     """``text`` without marks that do not change its meaning: math delimiters, spacing commands, ``\\left``,
-    invisible characters, the full stop at the end, a leading currency sign, a trailing degree sign."""
-    text = _NOTHING.sub("", text).replace("\u2212", "-").replace("~", " ")
+    invisible characters, the full stop at the end."""
+    text = _NOTHING.sub("", _GROUPING.sub(",", text))
+    for written, meant in _SAME_SIGN:
+        text = text.replace(written, meant)
     text = _FRACTIONS.sub(r"\\frac", text)
-    text = _SPACES.sub(" ", text).strip()
+    text = _LOOSE_SIGN.sub(r"\1", _SPACES.sub(" ", text).strip())
     while True:
         before = text
         for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
@@ -52,7 +64,7 @@ def clean(text: str) -> str:
             text = text[:-1].rstrip()
         if text == before:
             break
-    return _DEGREES.sub("", _CURRENCY.sub(r"\1", text))
+    return text
 
 
 def same_text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The process that parses answers with math-verify: ``python -m dsm_repro.reasoning.grading.worker PARENT_PID``.
+"""The process that parses answers: ``python -m dsm_repro.reasoning.grading.worker PARENT_PID``.
 
 The first process imports math-verify once (a second or two) and forks a child that serves; it never
 sees an answer itself. The parent ends a child that takes too long by SIGUSR1 to the first process,
@@ -10,22 +10,65 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import re
 import resource
 import signal
 import sys
+from functools import lru_cache
 from typing import Any
 
+from dsm_repro.reasoning.grading.algebra import Algebra
+from dsm_repro.reasoning.grading.registry import rule_set
 from dsm_repro.reasoning.linux import die_with_parent, virtual_memory
 
 #: address space that one answer may add, bytes: far more than any honest answer needs
 MEMORY_BYTES = 1_000_000_000
+_MIXED = re.compile(r"(\d)\s*(?=\\frac)")
+#: a comma that groups digits
+_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 
 def _reply(out: int, message: dict[str, Any]) -> None:
     data = memoryview(json.dumps(message).encode() + b"\n")
     while data:
         data = data[os.write(out, data) :]
+
+
+class _UnparsedError(Exception):
+    """``gold_unparsed``, or ``unparsed`` for the prediction."""
+
+
+class _Parsing(Algebra):
+    """math-verify and SymPy on LaTeX, with their own alarms off: the wall clock is the parent's."""
+
+    def equal(self, prediction: str, gold: str) -> bool:
+        from math_verify import verify
+
+        golds = _parse(gold)
+        if not golds:
+            raise _UnparsedError("gold_unparsed")
+        predictions = _parse(prediction)
+        return bool(predictions) and bool(verify(golds, predictions, timeout_seconds=None, raise_on_error=True))
+
+    def difference_is_zero(self, prediction: str, gold: str) -> bool:
+        from sympy import simplify
+
+        a, b = _expression(prediction), _expression(gold)
+        try:
+            return a is not None and b is not None and bool(simplify(a - b) == 0)
+        except (TypeError, ValueError, AttributeError, NotImplementedError):
+            return False
+
+    def values_close(self, prediction: str, gold: str, tolerance: float) -> bool:
+        from sympy import N
+
+        try:
+            a, b = (float(N(_expression(text))) for text in (prediction, gold))
+            return math.isclose(a, b, abs_tol=tolerance)
+        except (TypeError, ValueError, AttributeError, NotImplementedError):
+            return False
 
 
 def _parse(text: str) -> list[Any]:
@@ -38,18 +81,30 @@ def _parse(text: str) -> list[Any]:
     )
 
 
-def judge(prediction: str, gold: str) -> tuple[str, str]:
-    """(status, reason) by math-verify, with its own alarms off: the wall clock is the parent's."""
-    from math_verify import verify
+@lru_cache(maxsize=64)
+def _expression(text: str) -> Any:
+    """What the LaTeX parser reads; None if it cannot. Its grammar builds trees: no text is run as a program."""
+    from latex2sympy2_extended import latex2sympy
 
+    if "," in _GROUPED.sub("", text):
+        # A list; the parser would read `0,1` as a number.
+        return None
     try:
-        golds, predictions = _parse(gold), _parse(prediction)
-        if not golds:
-            return "ungradable", "gold_unparsed"
-        if not predictions:
-            return "incorrect", "unparsed"
-        right = verify(golds, predictions, timeout_seconds=None, raise_on_error=True)
-        return ("correct" if right else "incorrect"), "math_verify"
+        # SymPy's own parser, which the published graders use, has no mixed numbers.
+        return latex2sympy(_MIXED.sub(r"\1 \\cdot ", text), normalization_config=None)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:  # the library raises many kinds
+        return None
+
+
+def judge(rules: str, prediction: str, gold: str) -> tuple[str, str]:
+    """(status, reason) by the rule set of that name, with a parser behind it."""
+    try:
+        right, reason = rule_set(rules).judge(prediction, gold, _Parsing())
+        return ("correct" if right else "incorrect"), reason
+    except _UnparsedError as error:
+        return "ungradable", str(error)
     except (MemoryError, RecursionError, OverflowError) as error:
         return "ungradable", type(error).__name__
     except Exception as error:  # the library raises many kinds on forms that it cannot compare
@@ -59,7 +114,7 @@ def judge(prediction: str, gold: str) -> tuple[str, str]:
 def self_check() -> str | None:
     """What is wrong with the LaTeX parser; None if it works. A wrong antlr makes it fail without a word."""
     for prediction, gold in ((r"\frac12", "1/2"), (r"2\sqrt{2}", r"\sqrt{8}")):
-        status, reason = judge(prediction, gold)
+        status, reason = judge("math_verify", prediction, gold)
         if status != "correct":
             return f"{prediction} does not equal {gold} ({status}, {reason})"
     return None
@@ -88,7 +143,7 @@ def _serve(requests: int, out: int, generation: int) -> None:
         if request["generation"] != generation:
             # Written for a child that was killed before it could read it.
             continue
-        status, reason = judge(request["prediction"], request["gold"])
+        status, reason = judge(request["rules"], request["prediction"], request["gold"])
         _reply(out, {"id": request["id"], "status": status, "reason": reason})
 
 
