@@ -101,6 +101,13 @@ def _run(request: dict[str, Any], proc: int | None, out: int, memory: int, backe
         os._exit(1)
 
 
+def _preload(name: str) -> None:
+    for module in limits.PRELOADABLE[name]:
+        # Not installed, or not of this version: the program gets the ordinary error.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+
+
 def _reply(out: int, message: dict[str, Any]) -> None:
     data = memoryview(json.dumps(message).encode() + b"\n")
     while data:
@@ -138,9 +145,7 @@ def main(backend: str, parent: int) -> None:
             del buffer[: end + 1]
             if names := set(_PRELOAD.findall(request["program"])) - sys.modules.keys():
                 for name in sorted(names):
-                    # Not installed: the program gets the ordinary error.
-                    with contextlib.suppress(ImportError):
-                        importlib.import_module(name)
+                    _preload(name)
                 memory = linux.virtual_memory(proc)
                 gc.freeze()
             _run(request, proc, out, memory, backend)
