@@ -124,6 +124,8 @@ def test_there_are_enough_of_them() -> None:
 
 @pytest.mark.parametrize("hostile", CONTAINED, ids=lambda one: one.name)
 def test_a_program_that(owner: Owner, hostile: Hostile) -> None:
+    if owner.backend in hostile.admitted:
+        pytest.skip(f"{owner.backend} says that it does not prevent it")
     zygotes = owner.zygotes
     execution, after = owner.run(hostile.source, FINDS_MEMORY)
     assert execution.status in hostile.status, execution

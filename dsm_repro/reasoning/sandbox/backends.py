@@ -14,7 +14,7 @@ from dsm_repro.reasoning.sandbox.root import EMPTY, FILES, SYSTEM, interpreter_d
 from dsm_repro.reasoning.sandbox.supervisor import NOBODY
 
 #: isolated ones, in the order in which ``auto`` tries them
-ISOLATED = ("bwrap", "userns")
+ISOLATED = ("bwrap", "userns", "sandlock")
 UNISOLATED = "subprocess"
 #: starting an interpreter and its namespaces on a busy machine, seconds
 START_SECONDS = 60.0
