@@ -15,7 +15,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@echo "installing the pinned environment (the first time this takes a few minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	@$(BIN)/python -m dsm_repro.reasoning.sandbox
+	@$(BIN)/python -m dsm_repro.reasoning.sandbox --install
 	@touch $@
 
 report: setup

@@ -1,4 +1,4 @@
-"""The command line: ``dsm run | plan | report | explain | review | grade``. Thin: Hydra parses the overrides.
+"""The command line: ``dsm run | plan | report | explain | review | grade | execute``. Thin: Hydra parses overrides.
 
 Nothing but the standard library is imported until a command needs it, so that ``dsm --help`` answers at once.
 """
@@ -31,6 +31,7 @@ What to type next:
   dsm report                                  render the reports again from what is in the store
   dsm grade answers.jsonl --graders math_verify,deepseek --out verdicts.jsonl
                                               one or more graders on your own file of answers
+  dsm execute programs.jsonl --out out.jsonl  run model-written programs (id, program) in the sandbox
   dsm explain KEY_A KEY_B                     why two artifacts are not the same
 """
 
@@ -91,13 +92,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     grade.add_argument("--out", required=True, metavar="OUT.jsonl", help="one line for each verdict")
     grade.add_argument("--timeout", type=float, default=5.0, help="wall clock for one answer, seconds")
+    execute = commands.add_parser("execute", help="run a file of model-written Python programs in the sandbox")
+    execute.add_argument("file", metavar="FILE.jsonl", help="one JSON object a line, with id and program")
+    execute.add_argument(
+        "--out", required=True, metavar="OUT.jsonl", help="id, status, stdout, error, seconds, backend"
+    )
+    execute.add_argument("--workers", type=int, default=2, metavar="N", help="programs at once (2)")
+    execute.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="sandbox.timeout=…; sandbox.memory_mb=…")
     return parser
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Overrides may stand anywhere; argparse alone takes no positional after an option that followed one."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if not all("=" in word and not word.startswith("-") for word in rest) or (rest and "overrides" not in options):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.overrides = [*options.overrides, *rest]
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, 1 after an error or a failed arm, 2 for wrong usage."""
     try:
-        options = _parser().parse_args(arguments)
+        options = _parse(arguments)
     except SystemExit as end:
         return int(end.code or 0)
     try:
@@ -108,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "explain": _explain,
             "review": _review,
             "grade": _grade,
+            "execute": _execute,
         }
         return commands[options.command](options)
     except DsmError as error:
@@ -259,6 +279,20 @@ def _grade(options: argparse.Namespace) -> int:
 
     graders = [name.strip() for name in options.graders.split(",") if name.strip()]
     print(table(grade_file(Path(options.file), graders, Path(options.out), options.timeout)))
+    return 0
+
+
+def _execute(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from dsm_repro.config.compose import compose
+    from dsm_repro.reasoning.sandbox.command import execute_file
+
+    counts = execute_file(
+        Path(options.file), Path(options.out), compose(options.overrides).sandbox, workers=options.workers
+    )
+    ended = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    print(f"{counts.total()} programs ({ended or 'none'}): {options.out}")
     return 0
 
 

@@ -354,7 +354,7 @@ class EvaluationConfig:
 class SandboxConfig:
     """Where model-written programs run."""
 
-    #: auto | bwrap | userns | subprocess
+    #: auto | bwrap | userns | sandlock | subprocess
     backend: str = "auto"
     timeout: float = 10.0
     memory_mb: int = 512

@@ -315,7 +315,7 @@ def check_evaluation(config: Config) -> Iterator[str]:
 
 
 def check_sandbox_and_grader(config: Config) -> Iterator[str]:
-    yield from _one_of("sandbox.backend", config.sandbox.backend, ("auto", "bwrap", "userns", "subprocess"))
+    yield from _one_of("sandbox.backend", config.sandbox.backend, ("auto", "bwrap", "userns", "sandlock", "subprocess"))
     if config.sandbox.backend == "subprocess" and not config.sandbox.allow_unsandboxed:
         yield (
             "sandbox.backend=subprocess: a plain subprocess does not isolate a hostile program. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dsm_repro.config.errors import DataError
 from dsm_repro.miniature.problems import Problem
@@ -14,11 +15,21 @@ from dsm_repro.reasoning.programs import run_distinct, tool_says
 from dsm_repro.reasoning.sandbox import Sandbox
 
 #: kept in ctx.scratch: a stage that resumes does not run them again
-OUTPUTS_FILE = "program_outputs.json"
+OUTPUTS_FILE = "program_runs.json"
 
 
-def program_outputs(ctx: StageContext, problems: Sequence[Problem]) -> tuple[dict[str, str], int]:
-    """What the tool says of each program that prints the right answer, and how many problems have another program.
+@dataclass(frozen=True)
+class ProgramOutputs:
+    #: what the tool says of each program that prints the right answer
+    said: dict[str, str]
+    #: problems that have another program
+    failed: int
+    #: the sandbox's back-end that ran them
+    backend: str
+
+
+def program_outputs(ctx: StageContext, problems: Sequence[Problem]) -> ProgramOutputs:
+    """Run the problems' programs, or take what an earlier attempt at this stage has run.
 
     An example whose program is wrong would teach to write an answer that is not in the output.
 
@@ -34,9 +45,11 @@ def program_outputs(ctx: StageContext, problems: Sequence[Problem]) -> tuple[dic
                 "Add the field to problems.train_path, or choose another sft.format."
             )
     if kept.exists():
-        said: dict[str, str] = json.loads(kept.read_text())
+        ran_before = json.loads(kept.read_text())
+        said, backend = ran_before["said"], ran_before["backend"]
     else:
         with Sandbox(config.sandbox) as sandbox:
+            backend = sandbox.backend
             executions = run_distinct((problem.program for problem in problems), sandbox)
         limit = config.tool.output_characters
         said = {
@@ -45,7 +58,7 @@ def program_outputs(ctx: StageContext, problems: Sequence[Problem]) -> tuple[dic
             if execution.status == "ok"
         }
         temporary = kept.with_suffix(".part")
-        temporary.write_text(json.dumps(said))
+        temporary.write_text(json.dumps({"said": said, "backend": backend}))
         temporary.replace(kept)
     ran = [problem for problem in problems if problem.program in said]
     answers = [(extract("", program_output=said[problem.program]).answer, problem.answer) for problem in ran]
@@ -60,4 +73,4 @@ def program_outputs(ctx: StageContext, problems: Sequence[Problem]) -> tuple[dic
     }
     if not right:
         raise DataError("sft.format=tool: no program of the training problems prints the answer. Correct them.")
-    return right, sum(problem.program not in right for problem in problems)
+    return ProgramOutputs(right, sum(problem.program not in right for problem in problems), backend)

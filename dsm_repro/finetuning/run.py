@@ -100,10 +100,10 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
     tokenizer = load_tokenizer(ctx.parents[parent] / "model")
     check_length(model, c.max_length, "sft.max_length")
     problems = training_problems(config)
-    outputs, failed = program_outputs(ctx, problems) if c.format == "tool" else (None, 0)
+    outputs = program_outputs(ctx, problems) if c.format == "tool" else None
     if outputs is not None:
-        problems = [problem for problem in problems if problem.program in outputs]
-    kept, tokens, too_long = training_examples(config, problems, tokenizer, outputs)
+        problems = [problem for problem in problems if problem.program in outputs.said]
+    kept, tokens, too_long = training_examples(config, problems, tokenizer, outputs.said if outputs else None)
     opt = Optimisation(
         section="sft",
         steps=c.steps,
@@ -127,7 +127,7 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
             "examples_by_mode": dict(Counter(example.mode for example in kept)),
             "terse": sum(example.terse for example in kept),
             "too_long": too_long,
-            **({} if outputs is None else {"failed_programs": failed}),
+            **({} if outputs is None else {"failed_programs": outputs.failed, "sandbox": outputs.backend}),
             "epochs": len(taken) / len(kept),
             "steps": c.steps,
             "tokens": costs.tokens[-1],

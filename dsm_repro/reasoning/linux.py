@@ -6,11 +6,14 @@ import ctypes
 import os
 import signal
 import sys
+from functools import cache
 
 PR_SET_PDEATHSIG = 1
 
 
+@cache
 def libc() -> ctypes.CDLL:
+    """The C library; kept, because a program's start makes some fifty calls and loading it costs more than they do."""
     return ctypes.CDLL(None, use_errno=True)
 
 

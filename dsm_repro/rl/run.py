@@ -94,9 +94,9 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
             trainer.load_extra(checkpoint)
         processes.first(lambda: ledger.begin(checkpoint))
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        grader_id = grader.id
+        grader_id, backend = grader.id, sandbox.backend if sandbox is not None else None
     processes.first(lambda: save_model(model, tokenizer, ctx.out / "model", config.base.dtype))
-    return processes.first(lambda: _record(ctx, grader_id))
+    return processes.first(lambda: _record(ctx, grader_id, backend))
 
 
 def _keep_out(ctx: StageContext, processes: Processes) -> None:
@@ -112,7 +112,7 @@ def _check_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prom
     check_length(model, longest + limit, f"longest prompt ({longest}) + rl.max_completion_length")
 
 
-def _record(ctx: StageContext, grader_id: str) -> dict[str, Any]:
+def _record(ctx: StageContext, grader_id: str, backend: str | None) -> dict[str, Any]:
     config, lines = ctx.config, read_metrics(ctx)
     shares = [(line["ungradable"] / line["completions"], line["step"]) for line in lines]
     alarming = [(share, step) for share, step in shares if share > config.reward.max_ungradable]
@@ -140,5 +140,6 @@ def _record(ctx: StageContext, grader_id: str) -> dict[str, Any]:
         "budget": asdict(config.rl.budget),
         "reward": {"first": sum(first) / len(first), "last": sum(last) / len(last), "window": len(last)},
         "grader": grader_id,
+        **({} if backend is None else {"sandbox": backend}),
         "alarm": alarm,
     }

@@ -10,8 +10,11 @@ import pytest
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config, ModelSpec, SFTConfig, TinyModelConfig
-from dsm_repro.finetuning import stage
+from dsm_repro.finetuning import programs, stage
+from dsm_repro.finetuning import run as run_module
 from dsm_repro.pipeline.stage import StageContext
+from dsm_repro.reasoning.sandbox import controller
+from dsm_repro.reasoning.sandbox.backends import ISOLATED
 
 TINY = TinyModelConfig(hidden_size=32, layers=2, heads=2, intermediate_size=64, vocab_size=300, context_length=128)
 
@@ -128,6 +131,19 @@ def test_a_packed_example_attends_to_itself_only(base: Path) -> None:
     torch.testing.assert_close(together[0, :5], apart[0, :5], atol=1e-5, rtol=0)
     torch.testing.assert_close(together[0, 5:11], apart[1, :6], atol=1e-5, rtol=0)
     torch.testing.assert_close(together[1, 7:15], apart[3, :8], atol=1e-5, rtol=0)
+
+
+@pytest.mark.skipif(all(controller.probe(name) for name in ISOLATED), reason="no sandbox here")
+def test_programs_are_run_once_and_the_record_names_the_back_end(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctx = run(tmp_path, base, config(format="tool", steps=1))
+    backend = json.loads((ctx.out / "record.json").read_text())["sandbox"]
+    assert backend in ISOLATED
+    monkeypatch.setattr(programs, "run_distinct", None)
+    again = programs.program_outputs(ctx, run_module.training_problems(ctx.config))
+    assert (again.backend, again.failed) == (backend, 0)
+    assert set(again.said.values())
 
 
 def test_packed_rows_train_too(base: Path, tmp_path: Path) -> None:

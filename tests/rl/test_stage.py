@@ -16,6 +16,8 @@ from dsm_repro.config.schema import BudgetConfig, Config, RewardConfig
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning.grading import Verdict
+from dsm_repro.reasoning.sandbox import controller
+from dsm_repro.reasoning.sandbox.backends import ISOLATED
 from dsm_repro.rl import accounting, estimators, rewards
 from dsm_repro.rl.questions import questions_of_step
 from dsm_repro.rl.stage import STAGE
@@ -62,6 +64,19 @@ def test_a_run_leaves_model_metrics_and_record(tmp_path: Path, model: Path, meth
     assert ("critic" in record["flops"]) == (method == "ppo")
     assert set(record["reward"]) >= {"first", "last"} and record["alarm"] is None
     assert (ctx.out / "model" / "tokenizer.json").exists()
+
+
+@pytest.mark.skipif(all(controller.probe(name) for name in ISOLATED), reason="no sandbox here")
+@pytest.mark.parametrize("mode", ["pot", "tool"])
+def test_where_programs_are_run_the_record_names_the_back_end(
+    tmp_path: Path, model: Path, varied_reward: None, mode: str
+) -> None:
+    config = make_config()
+    config.rl.mode = mode
+    config.rl.budget = BudgetConfig("steps", 1)
+    ctx = make_context(tmp_path, config, model)
+    STAGE.run(ctx)
+    assert json.loads((ctx.out / "record.json").read_text())["sandbox"] in ISOLATED
 
 
 def test_a_flop_budget_stops_after_the_step_that_reaches_it(tmp_path: Path, model: Path, varied_reward: None) -> None:

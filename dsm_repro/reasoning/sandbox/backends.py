@@ -14,7 +14,7 @@ from dsm_repro.reasoning.sandbox.root import EMPTY, FILES, SYSTEM, interpreter_d
 from dsm_repro.reasoning.sandbox.supervisor import NOBODY
 
 #: isolated ones, in the order in which ``auto`` tries them
-ISOLATED = ("bwrap", "userns")
+ISOLATED = ("bwrap", "userns", "sandlock")
 UNISOLATED = "subprocess"
 #: starting an interpreter and its namespaces on a busy machine, seconds
 START_SECONDS = 60.0
@@ -75,7 +75,9 @@ def _bwrap() -> list[str]:
     options += [part for path in EMPTY for part in ("--perms", "0755", "--dir", path)]
     options += ["--perms", "0755", "--dir", PACKAGE]
     options += ["--ro-bind", str(_PACKAGE_ROOT / "dsm_repro"), f"{PACKAGE}/dsm_repro"]
-    return [program, *options, "--remount-ro", "/", "--", *_python("bwrap", PACKAGE)]
+    # An ordinary user could write to its /dev: a way from one program to the next, and memory without limit.
+    read_only = [part for path in ("/dev", "/") for part in ("--remount-ro", path)]
+    return [program, *options, *read_only, "--", *_python("bwrap", PACKAGE)]
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ def choose_backend(config: SandboxConfig) -> str:
     raise ConfigError(
         f"sandbox.backend={config.backend}: model-written programs cannot be isolated here ({'; '.join(reasons)}). "
         "Install the package `bubblewrap`, allow unprivileged user namespaces "
-        "(`sysctl user.max_user_namespaces`; in Docker `--security-opt seccomp=unconfined`), or accept the risk "
+        "(`sysctl user.max_user_namespaces`; in Docker `--security-opt seccomp=unconfined`), `pip install sandlock` "
+        "(Linux 6.7 or newer, an interpreter that an ordinary user may run), or accept the risk "
         "with sandbox.allow_unsandboxed=true."
     )
 
@@ -67,9 +68,11 @@ class Sandbox:
 
     What this does not protect against: flaws of the kernel (no system call is filtered); reading what
     lies under /usr and in this Python's own folder; side channels; several processes of one program
-    using ``memory_mb`` each (they are the first that the kernel's memory killer takes). It bounds
-    accidents and casual hostility, not a determined attacker. The back-end ``subprocess`` isolates
-    nothing: it sets limits and kills what it can find.
+    using ``memory_mb`` each, or files in memory that are no process's own (programs are the first that
+    the kernel's memory killer takes). It bounds accidents and casual hostility, not a determined
+    attacker. The back-end ``sandlock`` has no namespaces and no warm interpreter (``sandlock.py`` says
+    in what it is weaker). The back-end ``subprocess`` isolates nothing: it sets limits and kills what it
+    can find.
 
     Unseeded random numbers and the order of sets are the same in every run.
     """
@@ -86,7 +89,7 @@ class Sandbox:
 
     @property
     def backend(self) -> str:
-        """bwrap | userns | subprocess: part of every result."""
+        """bwrap | userns | sandlock | subprocess: part of every result."""
         return self._name
 
     def run(self, program: str) -> Execution:

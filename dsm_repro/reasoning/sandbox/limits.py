@@ -15,7 +15,23 @@ TMPFS_FILES = 2_000
 ERROR_BYTES = 4_000
 #: a longer program is refused, bytes
 PROGRAM_BYTES = 200_000
-#: modules that the warm interpreter imports by itself, once, when a program names them
-PRELOADABLE = ("sympy", "numpy")
+#: what the warm interpreter imports by itself, once, when a program names the first of each: sympy loads the others
+#: when it solves, integrates or simplifies for the first time, which is in every program anew
+PRELOADABLE = {
+    "sympy": (
+        "sympy",
+        "sympy.assumptions.wrapper",
+        "sympy.combinatorics.perm_groups",
+        "sympy.integrals.heurisch",
+        "sympy.integrals.manualintegrate",
+        "sympy.integrals.prde",
+        "sympy.integrals.rde",
+        "sympy.integrals.risch",
+        "sympy.physics.units",
+        "sympy.sets.setexpr",
+        "sympy.tensor.tensor",
+    ),
+    "numpy": ("numpy",),
+}
 #: modules that nearly every program wants
 PRELOADED = ("math", "fractions", "itertools", "collections", "random", "decimal", "functools", "re")

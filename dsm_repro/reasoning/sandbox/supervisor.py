@@ -17,6 +17,7 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -45,11 +46,17 @@ class Limits:
     output_bytes: int
 
 
-def run_supervised(source: str, limit: Limits, proc: int | None, hidden: tuple[str, ...]) -> dict[str, Any]:
+#: runs a program confined by other means than namespaces, writing to two descriptors; gives its exit code
+Confined = Callable[[str, Limits, int, int], int]
+
+
+def run_supervised(
+    source: str, limit: Limits, proc: int | None, hidden: tuple[str, ...], confined: Confined | None = None
+) -> dict[str, Any]:
     """Run a program and say what came of it. Runs in a fork of the zygote that ends afterwards.
 
     ``proc`` is a descriptor of /proc, needed to enter a user namespace; None means no namespaces at all
-    (the unprotected back-end), where what the program leaves behind is found and killed instead.
+    (``confined``, or the unprotected back-end), where what the program leaves behind is found and killed instead.
     ``hidden`` names directories that the zygote needs and a program must find empty.
     """
     out_read, out_write = os.pipe()
@@ -66,7 +73,7 @@ def run_supervised(source: str, limit: Limits, proc: int | None, hidden: tuple[s
     pid1 = os.fork()
     if pid1 == 0:
         os.close(go_write)
-        _become_pid1(source, limit, go_read, out_write, err_write, proc)
+        _become_pid1(source, limit, go_read, out_write, err_write, proc, confined)
     for fd in (out_write, err_write, go_read):
         os.close(fd)
     os.write(go_write, b"g")
@@ -100,7 +107,9 @@ def _enter_namespaces(proc: int, hidden: tuple[str, ...]) -> None:
     os.chdir(scratch)
 
 
-def _become_pid1(source: str, limit: Limits, go: int, out: int, err: int, proc: int | None) -> NoReturn:
+def _become_pid1(
+    source: str, limit: Limits, go: int, out: int, err: int, proc: int | None, confined: Confined | None
+) -> NoReturn:
     try:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.read(go, 1) != b"g":
@@ -111,6 +120,9 @@ def _become_pid1(source: str, limit: Limits, go: int, out: int, err: int, proc: 
             linux.write_proc(proc, "self/oom_score_adj", "1000")
             # The program has our user id: it must not be able to look into this process.
             linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        if confined is not None:
+            code = confined(source, limit, out, err)
+            os._exit(code if code >= 0 else 128 + signal.SIGKILL)
         program = os.fork()
         if program == 0:
             _become_program(source, limit, out, err, isolated=proc is not None)

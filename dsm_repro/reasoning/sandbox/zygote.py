@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dsm_repro.reasoning import linux
-from dsm_repro.reasoning.sandbox import limits
+from dsm_repro.reasoning.sandbox import limits, sandlock
 from dsm_repro.reasoning.sandbox.root import build_root
 from dsm_repro.reasoning.sandbox.supervisor import NOBODY, Limits, run_supervised
 
@@ -62,6 +62,13 @@ def _become_nobody() -> None:
     linux.prctl(linux.PR_SET_DUMPABLE, 1)
 
 
+def _isolate_sandlock() -> None:
+    """Programs are confined, not this process; it only ceases to be root."""
+    if os.getuid() == 0:
+        _become_nobody()
+    sandlock.check()
+
+
 def _isolate_subprocess() -> None:
     return None
 
@@ -69,6 +76,7 @@ def _isolate_subprocess() -> None:
 ISOLATE: dict[str, Callable[[], int | None]] = {
     "userns": _isolate_userns,
     "bwrap": _isolate_bwrap,
+    "sandlock": _isolate_sandlock,
     "subprocess": _isolate_subprocess,
 }
 
@@ -91,7 +99,8 @@ def _run(request: dict[str, Any], proc: int | None, out: int, memory: int, backe
     try:
         linux.die_with_parent(zygote)
         try:
-            result = run_supervised(request["program"], limit, proc, HIDDEN.get(backend, ()))
+            confined = sandlock.run_confined if backend == "sandlock" else None
+            result = run_supervised(request["program"], limit, proc, HIDDEN.get(backend, ()), confined)
         except OSError as error:
             # The sandbox could not be put around the program: it has not run.
             result = {"broken": str(error)}
@@ -99,6 +108,13 @@ def _run(request: dict[str, Any], proc: int | None, out: int, memory: int, backe
         os._exit(0)
     finally:
         os._exit(1)
+
+
+def _preload(name: str) -> None:
+    for module in limits.PRELOADABLE[name]:
+        # Not installed, or not of this version: the program gets the ordinary error.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
 
 
 def _reply(out: int, message: dict[str, Any]) -> None:
@@ -138,9 +154,7 @@ def main(backend: str, parent: int) -> None:
             del buffer[: end + 1]
             if names := set(_PRELOAD.findall(request["program"])) - sys.modules.keys():
                 for name in sorted(names):
-                    # Not installed: the program gets the ordinary error.
-                    with contextlib.suppress(ImportError):
-                        importlib.import_module(name)
+                    _preload(name)
                 memory = linux.virtual_memory(proc)
                 gc.freeze()
             _run(request, proc, out, memory, backend)
