@@ -333,7 +333,7 @@ class EvaluationConfig:
     """lm-eval on tasks x modes."""
 
     tasks: list[str] = field(default_factory=lambda: ["miniature"])
-    #: cot | pot
+    #: cot (in words) | pot (a program, graded by what it prints) | tool (programs run while it writes)
     modes: list[str] = field(default_factory=lambda: ["cot"])
     #: test problems (miniature); None = the whole test set
     problems: int | None = 800

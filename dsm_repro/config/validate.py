@@ -22,6 +22,7 @@ Check = Callable[[Config], Iterator[str]]
 
 STAGES = STAGE_ORDER
 READERS = ("miniature", "warc", "wet", "html", "parquet", "jsonl", "hf")
+ANSWER_MODES = ("cot", "pot", "tool")
 SOURCE_KINDS = ("corpus", "miniature", "jsonl", "hf")
 #: 256 bytes and the tokenizer's special tokens
 SMALLEST_VOCABULARY = 260
@@ -290,9 +291,14 @@ def check_evaluation(config: Config) -> Iterator[str]:
     if not part.tasks:
         yield "evaluation.tasks=[]: nothing to evaluate. Name at least one task."
     if not part.modes:
-        yield "evaluation.modes=[]: nothing to evaluate. Use cot, pot or both of them."
+        yield f"evaluation.modes=[]: nothing to evaluate. Use one or more of {', '.join(ANSWER_MODES)}."
     for mode in part.modes:
-        yield from _one_of("evaluation.modes", mode, ("cot", "pot"))
+        yield from _one_of("evaluation.modes", mode, ANSWER_MODES)
+    if part.shots and "tool" in part.modes:
+        yield (
+            f"evaluation.shots={part.shots}: an exemplar of a conversation with the tool is not made, and the release "
+            "has none. Set evaluation.shots=0, or leave tool out of evaluation.modes."
+        )
     if len(set(part.modes)) < len(part.modes):
         yield f"evaluation.modes={list(part.modes)}: the same mode twice. Name each once."
     if part.problems is not None:

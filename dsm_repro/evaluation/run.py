@@ -6,18 +6,22 @@ import json
 import logging
 import warnings
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dsm_repro.config.resolve import PROGRAM_MODES, runs_programs
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import sampled
+from dsm_repro.evaluation import conversation, sampled
+from dsm_repro.evaluation.conversation import Conversation, ToolLoop
 from dsm_repro.evaluation.model import Decoding, Generation, TransformersLM
 from dsm_repro.evaluation.scoring import SCORER, Scorer
-from dsm_repro.evaluation.taskdata import SUBJECT, problems_digest, test_problems
+from dsm_repro.evaluation.taskdata import SUBJECT, Subject, problems_digest, test_problems
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
+from dsm_repro.reasoning.programs import run_distinct
 from dsm_repro.reasoning.sandbox import Sandbox
 from dsm_repro.training.models import load_model, load_tokenizer, resolve_device
 
@@ -84,7 +88,7 @@ class _Session:
     def __enter__(self) -> _Session:
         with ExitStack() as stack:
             self.grader = stack.enter_context(Grader(self.config.grader))
-            needed = "pot" in self.config.evaluation.modes
+            needed = runs_programs(self.config)
             self.sandbox = stack.enter_context(Sandbox(self.config.sandbox)) if needed else None
             self.scorer = Scorer(self.grader, self.sandbox, self.config.prompts)
             self._stack = stack.pop_all()
@@ -100,7 +104,7 @@ class _Session:
         rows = []
         for task, mode in self.runs:
             for sample in self._run(lm, task, mode, 1):
-                generation = lm.generations[(_name(task, mode), sample["doc_id"], 0)]
+                generation = lm.generations[(_name(task), sample["doc_id"], 0)]
                 rows.append(_row(task, mode, sample, self.scorer, generation))
         return rows
 
@@ -112,7 +116,7 @@ class _Session:
         for task, mode in self.runs:
             for sample in self._run(lm, task, mode, part.samples):
                 name = sample["doc"]["id"]
-                ends = [lm.generations[(_name(task, mode), sample["doc_id"], i)] for i in range(part.samples)]
+                ends = [lm.generations[(_name(task), sample["doc_id"], i)] for i in range(part.samples)]
                 counted = sampled.row(self.scorer.counted[(mode, name)], sum(end.truncated for end in ends))
                 rows.append({"task": task, "mode": mode, "id": name, **counted})
         return rows
@@ -129,14 +133,17 @@ class _Session:
         def on_progress(in_task: int) -> None:
             self.ctx.progress(self.done + in_task, self.total, "answers")
 
-        return TransformersLM(self.model, self.tokenizer, decoding, self.ctx.cost, on_progress)
+        loop = None
+        if self.sandbox is not None:
+            loop = ToolLoop(self.config.prompts, self.config.tool, partial(run_distinct, sandbox=self.sandbox))
+        return TransformersLM(self.model, self.tokenizer, decoding, self.ctx.cost, on_progress, loop)
 
     def _run(self, lm: TransformersLM, task: str, mode: str, repeats: int) -> list[dict[str, Any]]:
         """One lm-eval run, each document answered ``repeats`` times; its samples in the order of the documents."""
         from lm_eval import simple_evaluate
         from lm_eval.tasks import TaskManager
 
-        name, config = _name(task, mode), self.config
+        name, config = _name(task), self.config
         asked: str | dict[str, Any] = name
         if repeats > 1:
             # a group of one is the way that lm-eval lets a caller override a task's settings
@@ -144,7 +151,7 @@ class _Session:
             asked = {"group": "dsm_sampled", "task": [{"task": name, "repeats": repeats, "filter_list": every}]}
         # lm-eval warns at every task that a custom data set can be given arguments, and that seeds are set
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
-        tokens = SUBJECT.set((config, self.problems)), SCORER.set(self.scorer)
+        tokens = SUBJECT.set(Subject(config, self.problems, mode)), SCORER.set(self.scorer)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -167,8 +174,8 @@ class _Session:
         return sorted(results["samples"][name], key=lambda sample: sample["doc_id"])
 
 
-def _name(task: str, mode: str) -> str:
-    return f"dsm_{task}_{mode}"
+def _name(task: str) -> str:
+    return f"dsm_{task}"
 
 
 def _row(task: str, mode: str, sample: dict[str, Any], scorer: Scorer, generation: Generation) -> dict[str, Any]:
@@ -188,6 +195,19 @@ def _row(task: str, mode: str, sample: dict[str, Any], scorer: Scorer, generatio
         "truncated": generation.truncated,
         "gold": document["answer"],
         **scorer.scored[(mode, document["id"])],
+        **({} if generation.conversation is None else _conversed(generation.conversation)),
+    }
+
+
+def _conversed(held: Conversation) -> dict[str, Any]:
+    """What a sample of the mode ``tool`` has besides: its last program, and how it went."""
+    return {
+        "program": held.programs[-1] if held.programs else None,
+        "execution": held.executions[-1].status if held.executions and held.executions[-1] is not None else None,
+        "calls": len(held.programs),
+        "rounds": held.rounds,
+        # (who wrote it, the text), in turn
+        "passages": [["model" if passage.written else "tool", passage.text] for passage in held.passages],
     }
 
 
@@ -209,6 +229,17 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "truncated": share(sum(row["truncated"] for row in rows)),
         "mean_tokens": sum(row["tokens"] for row in rows) / len(rows),
         "executions": {status: executions.count(status) for status in sorted(set(executions))},
+        **_programs(rows),
+    }
+
+
+def _programs(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of the mode ``tool``: the release's program accuracy (the last output alone is graded), and calls a problem."""
+    if "program_correct" not in rows[0]:
+        return {}
+    return {
+        "program_accuracy": sum(row["program_correct"] for row in rows) / len(rows),
+        "mean_calls": sum(row["calls"] for row in rows) / len(rows),
     }
 
 
@@ -227,8 +258,9 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
         "max_tokens": config.evaluation.max_tokens,
         "extractor": "release order/1",
         "grader": grader.id,
-        "sandbox": sandbox.backend if sandbox is not None and mode == "pot" else None,
+        "sandbox": sandbox.backend if sandbox is not None and mode in PROGRAM_MODES else None,
         "engine": f"lm-eval {version('lm-eval')}, transformers {version('transformers')}",
         "n": n,
+        **({"tool": conversation.protocol(config.tool, config.sandbox.timeout)} if mode == "tool" else {}),
         **drawn,
     }

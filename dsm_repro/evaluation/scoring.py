@@ -9,7 +9,7 @@ from typing import Any
 
 from dsm_repro.evaluation.sampled import Answer, Tally, tally
 from dsm_repro.reasoning.extraction import extract
-from dsm_repro.reasoning.formats import program_of
+from dsm_repro.reasoning.formats import program_of, tool_outputs
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.sandbox import Sandbox
 
@@ -55,6 +55,12 @@ class Scorer:
                 output, execution = run.stdout, run.status
         found = extract(completion, program_output=output)
         verdict = self.grader.grade(found.answer, document["answer"])
+        conversed = {}
+        if document["mode"] == "tool":
+            said = tool_outputs(completion)
+            output = said[-1] if said else None
+            printed = extract("", program_output=output or "").answer
+            conversed = {"program_correct": self.grader.grade(printed, document["answer"]).status == "correct"}
         return {
             "program": program,
             "output": output,
@@ -64,6 +70,7 @@ class Scorer:
             "status": verdict.status,
             "reason": verdict.reason,
             "correct": verdict.status == "correct",
+            **conversed,
         }
 
 

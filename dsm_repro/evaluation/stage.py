@@ -5,9 +5,10 @@ Where the stage ``rl`` left snapshots, accuracy is also traced along it: see ``c
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from dsm_repro.config.resolve import has_stage, model_parent
+from dsm_repro.config.resolve import has_stage, model_parent, runs_programs
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.cost import generation_flops
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
@@ -52,11 +53,12 @@ def identity(config: Config) -> dict[str, Any]:
             "memory_mb": config.sandbox.memory_mb,
             "output_bytes": config.sandbox.output_bytes,
         }
-        if "pot" in evaluation.modes
+        if runs_programs(config)
         else None,
         "seed": config.seeds.evaluate if drawn else None,
         **({"curve_problems": evaluation.curve_problems} if has_curve(config) else {}),
         **(_sampled(config) if evaluation.samples > 1 else {}),
+        **({"tool": asdict(config.tool)} if "tool" in evaluation.modes else {}),
     }
 
 
@@ -86,7 +88,7 @@ def estimate(config: Config) -> Estimate:
     runs = len(evaluation.modes) * len(evaluation.tasks)
     count = (problems + asked + (traced if has_curve(config) else 0)) * runs
     length = config.evaluation.max_tokens
-    programs = count if "pot" in config.evaluation.modes else 0
+    programs = count if runs_programs(config) else 0
     shape = base_shape(config)
     return Estimate(
         tokens=float(count * length),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextvars import ContextVar
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError
@@ -17,8 +17,18 @@ from dsm_repro.reasoning.problemset import load_problems
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-#: lm-eval calls ``load_dataset`` with the YAML's arguments only: the arm's config and its test problems come this way
-SUBJECT: ContextVar[tuple[Config, list[Problem]]] = ContextVar("evaluation_subject")
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked now: these problems of the arm, to be answered in this mode."""
+
+    config: Config
+    problems: list[Problem]
+    mode: str
+
+
+#: lm-eval calls ``load_dataset`` with the YAML's arguments only, so the rest comes this way
+SUBJECT: ContextVar[Subject] = ContextVar("evaluation_subject")
 #: exemplars are drawn by lm-eval's sampler from this many training problems
 FEWSHOT_POOL = 64
 
@@ -35,11 +45,12 @@ def problems_digest(problems: list[Problem]) -> str:
 
 
 def _document(problem: Problem, mode: str, template: str) -> dict[str, Any]:
+    # of a conversation with the tool, only the model's first stretch could be shown
     target = cot_target(problem.cot, template) if mode == "cot" else pot_target(problem.program, template)
     return {**asdict(problem), "mode": mode, "prompt": prompt(problem.question, mode, template), "target": target}
 
 
-def load_dataset(mode: str, **_: Any) -> DatasetDict:
+def load_dataset(**_: Any) -> DatasetDict:
     """The splits of one task, as lm-eval's ``custom_dataset`` wants them.
 
     Raises:
@@ -47,9 +58,10 @@ def load_dataset(mode: str, **_: Any) -> DatasetDict:
     """
     from datasets import Dataset, DatasetDict
 
-    config, test = SUBJECT.get()
+    subject = SUBJECT.get()
+    config, mode = subject.config, subject.mode
     # lm-eval asks for the few-shot split of every task, also where it takes nothing from it
-    splits = {"test": test, "train": _exemplars(config, mode) if config.evaluation.shots else []}
+    splits = {"test": subject.problems, "train": _exemplars(config, mode) if config.evaluation.shots else []}
     return DatasetDict(
         {name: Dataset.from_list([_document(p, mode, config.prompts) for p in rows]) for name, rows in splits.items()}
     )

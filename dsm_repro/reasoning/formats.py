@@ -36,6 +36,8 @@ class Template:
     answer: str
     #: what stands for the output of a program that failed; {name} is the error's name, {error} its whole last line
     failure: str
+    #: in an evaluation, whoever has not ended the text is asked to go on, with an answer of the tool or without
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,14 @@ TEMPLATES = {
         call="```output",
         answer="\n{output}\n```\n",
         failure="Runtime errors: {error}",
+        # the release leaves a call without a program unanswered, and goes on with what the length limit cut
+        goes_on=True,
     ),
 }
 
 #: a fenced program; a completion cut by the token limit may lack the closing fence
 _FENCE = re.compile(r"```(?:python|py)[ \t]*\r?\n(.*?)(?:```|\Z)", re.DOTALL)
+_OUTPUT = re.compile(r"```output[ \t]*\r?\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def _template(name: str) -> Template:
@@ -140,6 +145,32 @@ def calls_tool(passage: str, template: str) -> bool:
     return _template(template).call in f"\n{passage}"
 
 
+def call_of(template: str) -> str:
+    """What the model writes to have its program run."""
+    return _template(template).call
+
+
+def goes_on(template: str) -> bool:
+    """Whether an evaluation asks on where there was nothing to answer; see :class:`Template`."""
+    return _template(template).goes_on
+
+
+def before_call(passage: str, template: str) -> str:
+    """What the model wrote up to its call; all of it where it calls nothing."""
+    return f"\n{passage}".partition(_template(template).call)[0].removeprefix("\n")
+
+
+def with_call(text: str, template: str) -> str:
+    """A passage with the call behind it, on a line of its own."""
+    call = _template(template).call
+    return f"{text}{call if call.startswith(chr(10)) else chr(10) + call}"
+
+
+def ends_in_program(text: str, template: str) -> bool:
+    """Whether the text ends where a fenced program does. The release runs it then, whatever stopped the model."""
+    return _template(template).fenced and text.rstrip().endswith("```")
+
+
 def program_called(passages: Sequence[str], template: str) -> str | None:
     """The program of the call that ends the last of these passages of the model; None where there is none.
 
@@ -184,6 +215,11 @@ def graded_text(passages: Sequence[Passage], template: str) -> str:
     if _template(template).fenced:
         return "".join(passage.text for passage in passages)
     return "".join(p.text if p.written else f"\n```output\n{p.text.strip()}\n```\n" for p in passages)
+
+
+def tool_outputs(text: str) -> list[str]:
+    """What the tool said in a text as :func:`graded_text` gives it, call by call."""
+    return [output.strip() for output in _OUTPUT.findall(text)]
 
 
 def program_of(completion: str, template: str) -> str | None:

@@ -7,32 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from dsm_repro.config.schema import Config
 from dsm_repro.evaluation import stage as evaluation
 from dsm_repro.evaluation.model import TransformersLM, _cut
 from dsm_repro.evaluation.taskdata import test_problems as problems_of
 from dsm_repro.pipeline.stage import StageContext
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from dsm_repro.miniature.tokenizer import train_on
-    from dsm_repro.training.models import save_model
-
-    folder = tmp_path_factory.mktemp("parent") / "model"
-    tokenizer = train_on(iter(["Find the gcd of 12 and 8. Answer: \\boxed{4} print(x)"] * 10), 270)
-    torch.manual_seed(0)
-    shape = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True, pad_token_id=0, eos_token_id=1,
-        bos_token_id=None,
-    )  # fmt: skip
-    save_model(LlamaForCausalLM(shape), tokenizer, folder)
-    return folder
 
 
 def run(model_folder: Path, out: Path, config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -114,6 +94,32 @@ def test_greedy_evaluation_does_not_depend_on_the_seed() -> None:
     assert evaluation.identity(one) == evaluation.identity(two)
     one.evaluation.temperature = two.evaluation.temperature = 0.7
     assert evaluation.identity(one) != evaluation.identity(two)
+
+
+#: identities of this stage as artifacts are stored under; a new setting may enter only where it is used
+COT = {
+    "tasks": ["miniature"], "modes": ["cot"], "problems": 800, "problems_seed": 0, "shots": 0, "max_tokens": 1024,
+    "temperature": 0.0, "top_p": None, "prompts": "miniature", "source": "miniature", "exemplars_seed": None,
+    "dtype": "float32", "grader": {"name": "math_verify", "timeout": 5.0}, "sandbox": None, "seed": None,
+}  # fmt: skip
+SANDBOX = {"timeout": 10.0, "memory_mb": 512, "output_bytes": 10_000}
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"), [(["cot"], COT), (["pot"], {**COT, "modes": ["pot"], "sandbox": SANDBOX})]
+)
+def test_identities_of_stored_evaluations_are_what_they_were(modes: list[str], expected: dict[str, Any]) -> None:
+    config = Config()
+    config.rl.method, config.evaluation.modes = "none", modes
+    assert evaluation.identity(config) == expected
+
+
+def test_the_tools_settings_are_part_of_the_identity_only_where_it_is_called() -> None:
+    one, two = small(["tool"]), small(["tool"])
+    two.tool.rounds = 5
+    assert evaluation.identity(one) != evaluation.identity(two)
+    one.evaluation.modes = two.evaluation.modes = ["cot", "pot"]
+    assert evaluation.identity(one) == evaluation.identity(two)
 
 
 def test_stop_strings_cut_at_the_first() -> None:
