@@ -329,13 +329,34 @@ class RLConfig:
 
 
 @dataclass
+class BenchmarkPlacesConfig:
+    """Of each benchmark FILE | FOLDER | hub, where it is not to be looked for in ``folder`` and then on the hub."""
+
+    gsm8k: str | None = None
+    svamp: str | None = None
+    #: its categories, too
+    math: str | None = None
+    math500: str | None = None
+    ocw: str | None = None
+    sat: str | None = None
+    mmlu_stem: str | None = None
+    cmath: str | None = None
+    mgsm_zh: str | None = None
+    gaokao_cloze: str | None = None
+    gaokao_qa: str | None = None
+
+
+@dataclass
 class EvaluationConfig:
     """lm-eval on tasks x modes."""
 
     tasks: list[str] = field(default_factory=lambda: ["miniature"])
+    #: where test sets lie: FOLDER/TASK/test.jsonl, or as in the release's evaluation/datasets
+    folder: str = ""
+    data: BenchmarkPlacesConfig = field(default_factory=BenchmarkPlacesConfig)
     #: cot (in words) | pot (a program, graded by what it prints) | tool (programs run while it writes)
     modes: list[str] = field(default_factory=lambda: ["cot"])
-    #: test problems (miniature); None = the whole test set
+    #: test problems of each task, the first ones of a file; None = the whole test set
     problems: int | None = 800
     #: rl.snapshots > 0: the first so many of them are asked along the way, all of them if None
     curve_problems: int | None = None

@@ -12,7 +12,7 @@ from typing import Any
 
 from dsm_repro.config.resolve import PROGRAM_MODES, runs_programs
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import conversation, sampled
+from dsm_repro.evaluation import conversation, sampled, suite
 from dsm_repro.evaluation.conversation import Conversation, ToolLoop
 from dsm_repro.evaluation.model import Decoding, Generation, TransformersLM
 from dsm_repro.evaluation.scoring import SCORER, Scorer
@@ -40,13 +40,14 @@ def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
     config = ctx.config
     part = config.evaluation
     problems = test_problems(config)
-    digest = problems_digest(problems)
+    everything = [problem for found in problems.values() for problem in found]
+    digest = problems_digest(everything)
     protocol = {}
     with _Session(ctx, model_folder, problems, part.samples) as session:
         rows = session.answer()
         drawn = session.draw() if part.samples > 1 else []
         for mode in part.modes:
-            protocol[mode] = _protocol(config, mode, session.grader, session.sandbox, len(problems))
+            protocol[mode] = _protocol(config, mode, session.grader, session.sandbox, len(everything))
             protocol[mode]["problems_digest"] = digest
     _write(ctx.out / "samples.jsonl", rows)
     results = {mode: _summary([r for r in rows if r["mode"] == mode]) for mode in part.modes}
@@ -57,10 +58,10 @@ def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
     return {"results": results, "protocol": protocol}
 
 
-def accuracy_of(ctx: StageContext, model_folder: Path, problems: list[Problem]) -> dict[str, list[bool]]:
+def accuracy_of(ctx: StageContext, model_folder: Path, problems: dict[str, list[Problem]]) -> dict[str, list[bool]]:
     """Whether the first answer of the model in ``model_folder`` is right: mode -> a flag for each problem, in order.
 
-    Of several ``evaluation.tasks`` each adds its flags. Writes nothing.
+    ``problems``: task -> its problems; each task adds its flags. Writes nothing.
     """
     with _Session(ctx, model_folder, problems) as session:
         rows = session.answer()
@@ -75,11 +76,14 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
 class _Session:
     """A model with its problems, grader and sandbox, asked task by task and mode by mode."""
 
-    def __init__(self, ctx: StageContext, model_folder: Path, problems: list[Problem], samples: int = 1) -> None:
+    def __init__(
+        self, ctx: StageContext, model_folder: Path, problems: dict[str, list[Problem]], samples: int = 1
+    ) -> None:
         self.ctx, self.config, self.problems = ctx, ctx.config, problems
         part = self.config.evaluation
-        self.runs = [(task, mode) for task in part.tasks for mode in part.modes]
-        self.total = len(problems) * len(self.runs) * (1 if samples == 1 else 1 + samples)
+        self.runs = [(task, mode) for task in problems for mode in part.modes]
+        asked = sum(map(len, problems.values())) * len(part.modes)
+        self.total = asked * (1 if samples == 1 else 1 + samples)
         self.done = 0
         device = resolve_device(self.config.execution)
         self.model = load_model(model_folder, self.config.base.dtype, device)
@@ -170,7 +174,7 @@ class _Session:
         finally:
             SUBJECT.reset(tokens[0])
             SCORER.reset(tokens[1])
-        self.done += len(self.problems) * repeats
+        self.done += len(self.problems[task]) * repeats
         return sorted(results["samples"][name], key=lambda sample: sample["doc_id"])
 
 
@@ -215,6 +219,8 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Counts and shares of one mode. ``truncated``, ``no_answer`` and ``ungradable`` are shares of all problems."""
     categories = sorted({row["category"] for row in rows})
     by_category = {name: [row["correct"] for row in rows if row["category"] == name] for name in categories}
+    levels = sorted({row["level"] for row in rows if row["level"]})
+    by_level = {str(level): [row["correct"] for row in rows if row["level"] == level] for level in levels}
     executions = [row["execution"] for row in rows if row["execution"] is not None]
 
     def share(count: int) -> float:
@@ -223,14 +229,28 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "n": len(rows),
         "accuracy": share(sum(row["correct"] for row in rows)),
-        "by_category": {name: {"n": len(c), "accuracy": sum(c) / len(c)} for name, c in by_category.items()},
+        "by_category": {name: _part(flags) for name, flags in by_category.items()},
+        **({"by_level": {name: _part(flags) for name, flags in by_level.items()}} if levels else {}),
         "no_answer": share(sum(row["status"] == "no_answer" for row in rows)),
         "ungradable": share(sum(row["status"] == "ungradable" for row in rows)),
         "truncated": share(sum(row["truncated"] for row in rows)),
         "mean_tokens": sum(row["tokens"] for row in rows) / len(rows),
         "executions": {status: executions.count(status) for status in sorted(set(executions))},
         **_programs(rows),
+        **_tasks(rows),
     }
+
+
+def _part(flags: list[bool]) -> dict[str, Any]:
+    return {"n": len(flags), "accuracy": sum(flags) / len(flags)}
+
+
+def _tasks(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of several tasks, each one's own; the figures above are those of all their problems together."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    if len(tasks) == 1:
+        return {}
+    return {"by_task": {task: _summary([row for row in rows if row["task"] == task]) for task in tasks}}
 
 
 def _programs(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -247,12 +267,13 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
     """Everything that makes two accuracies comparable."""
     from importlib.metadata import version
 
+    languages = dict.fromkeys(suite.language_of(config, task) for task in suite.tasks_of(config))
     warmth, nucleus = config.evaluation.temperature, config.evaluation.top_p
     drawn = {"sampled": sampled.protocol(config.evaluation)} if config.evaluation.samples > 1 else {}
     return {
         "task": ", ".join(config.evaluation.tasks),
-        "prompt": formats.template_id(mode, config.prompts),
-        "prompt_text": formats.prompt("{question}", mode, config.prompts),
+        "prompt": ", ".join(formats.template_id(mode, config.prompts, language) for language in languages),
+        "prompt_text": "\n\n".join(formats.prompt("{question}", mode, config.prompts, lang) for lang in languages),
         "shots": config.evaluation.shots,
         "decoding": "greedy" if warmth == 0 else f"temperature {warmth}, top-p {nucleus}",
         "max_tokens": config.evaluation.max_tokens,

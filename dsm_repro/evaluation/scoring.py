@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from dsm_repro.evaluation.answers import answer_of
 from dsm_repro.evaluation.sampled import Answer, Tally, tally
-from dsm_repro.reasoning.extraction import extract
 from dsm_repro.reasoning.formats import program_of, tool_outputs
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.sandbox import Sandbox
@@ -53,13 +53,13 @@ class Scorer:
             if program is not None and self.sandbox is not None:
                 run = self.sandbox.run(program)
                 output, execution = run.stdout, run.status
-        found = extract(completion, program_output=output)
+        found = answer_of(document, completion, output)
         verdict = self.grader.grade(found.answer, document["answer"])
         conversed = {}
         if document["mode"] == "tool":
             said = tool_outputs(completion)
             output = said[-1] if said else None
-            printed = extract("", program_output=output or "").answer
+            printed = answer_of(document, "", output or "").answer
             conversed = {"program_correct": self.grader.grade(printed, document["answer"]).status == "correct"}
         return {
             "program": program,

@@ -10,6 +10,7 @@ from typing import Any
 
 from dsm_repro.config.resolve import has_stage, model_parent, runs_programs
 from dsm_repro.config.schema import Config
+from dsm_repro.evaluation import suite
 from dsm_repro.pipeline.cost import generation_flops
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 
@@ -59,6 +60,7 @@ def identity(config: Config) -> dict[str, Any]:
         **({"curve_problems": evaluation.curve_problems} if has_curve(config) else {}),
         **(_sampled(config) if evaluation.samples > 1 else {}),
         **({"tool": asdict(config.tool)} if "tool" in evaluation.modes else {}),
+        **suite.identity(config),
     }
 
 
@@ -75,17 +77,22 @@ def inputs(config: Config) -> tuple[Any, ...]:
 
     if config.evaluation.shots:
         require_disjoint(config)
-    return problem_files(config.problems, "test", *(("train",) if config.evaluation.shots else ()))
+    own = ["test"] if any(suite.is_own(config, task) for task in suite.tasks_of(config)) else []
+    return (
+        *problem_files(config.problems, *own, *(["train"] if config.evaluation.shots else [])),
+        *suite.files(config),
+    )
 
 
 def estimate(config: Config) -> Estimate:
     from dsm_repro.training.planning import base_shape
 
     evaluation = config.evaluation
-    problems = evaluation.problems or WHOLE_SET
+    sizes = [suite.size_of(config, task, WHOLE_SET) for task in suite.tasks_of(config)]
+    problems = sum(sizes)
     asked = problems * evaluation.samples if evaluation.samples > 1 else 0
-    traced = min(evaluation.curve_problems or problems, problems) * (1 + config.rl.snapshots)
-    runs = len(evaluation.modes) * len(evaluation.tasks)
+    traced = sum(min(evaluation.curve_problems or size, size) for size in sizes) * (1 + config.rl.snapshots)
+    runs = len(evaluation.modes)
     count = (problems + asked + (traced if has_curve(config) else 0)) * runs
     length = config.evaluation.max_tokens
     programs = count if runs_programs(config) else 0

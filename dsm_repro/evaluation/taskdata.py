@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
+from dsm_repro.evaluation import suite
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning.formats import cot_target, pot_target, prompt
 from dsm_repro.reasoning.problemset import load_problems
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is asked now: these problems of the arm, to be answered in this mode."""
+    """What is asked now: the problems of each task, to be answered in this mode."""
 
     config: Config
-    problems: list[Problem]
+    problems: dict[str, list[Problem]]
     mode: str
 
 
@@ -33,24 +35,33 @@ SUBJECT: ContextVar[Subject] = ContextVar("evaluation_subject")
 FEWSHOT_POOL = 64
 
 
-def test_problems(config: Config) -> list[Problem]:
-    """The questions that the arm is scored on: the same ones for every arm of a sweep."""
-    return load_problems(config.problems, "test", config.evaluation.problems, config.evaluation.problems_seed)
+def test_problems(config: Config) -> dict[str, list[Problem]]:
+    """Task -> the questions that the arm is scored on: the same ones for every arm of a sweep."""
+    return {task: suite.load(config, task) for task in suite.tasks_of(config)}
 
 
-def problems_digest(problems: list[Problem]) -> str:
+def problems_digest(problems: Sequence[Problem]) -> str:
     """Names the test set in the protocol: equal digests, equal questions and gold answers in equal order."""
     rows = [(problem.id, problem.question, problem.answer) for problem in problems]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
-def _document(problem: Problem, mode: str, template: str) -> dict[str, Any]:
+def _document(problem: Problem, task: str, subject: Subject) -> dict[str, Any]:
+    config, mode = subject.config, subject.mode
+    template, language = config.prompts, suite.language_of(config, task)
     # of a conversation with the tool, only the model's first stretch could be shown
     target = cot_target(problem.cot, template) if mode == "cot" else pot_target(problem.program, template)
-    return {**asdict(problem), "mode": mode, "prompt": prompt(problem.question, mode, template), "target": target}
+    return {
+        **asdict(problem),
+        "mode": mode,
+        "prompt": prompt(problem.question, mode, template, language),
+        "target": target,
+        "choices": suite.has_choices(config, task),
+        "language": language,
+    }
 
 
-def load_dataset(**_: Any) -> DatasetDict:
+def load_dataset(task: str, **_: Any) -> DatasetDict:
     """The splits of one task, as lm-eval's ``custom_dataset`` wants them.
 
     Raises:
@@ -61,9 +72,9 @@ def load_dataset(**_: Any) -> DatasetDict:
     subject = SUBJECT.get()
     config, mode = subject.config, subject.mode
     # lm-eval asks for the few-shot split of every task, also where it takes nothing from it
-    splits = {"test": subject.problems, "train": _exemplars(config, mode) if config.evaluation.shots else []}
+    splits = {"test": subject.problems[task], "train": _exemplars(config, mode) if config.evaluation.shots else []}
     return DatasetDict(
-        {name: Dataset.from_list([_document(p, mode, config.prompts) for p in rows]) for name, rows in splits.items()}
+        {name: Dataset.from_list([_document(p, task, subject) for p in rows]) for name, rows in splits.items()}
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError
@@ -36,6 +36,8 @@ class Template:
     answer: str
     #: what stands for the output of a program that failed; {name} is the error's name, {error} its whole last line
     failure: str
+    #: prompts for questions in Chinese, where they differ
+    chinese: dict[str, str] = field(default_factory=dict)
     #: in an evaluation, whoever has not ended the text is asked to go on, with an answer of the tool or without
     goes_on: bool = False
 
@@ -73,6 +75,13 @@ TEMPLATES = {
         call="```output",
         answer="\n{output}\n```\n",
         failure="Runtime errors: {error}",
+        chinese={
+            "cot": "User: {question}\n请通过逐步推理来解答问题，并把最终答案放置于\\boxed{}中。\n\nAssistant:",
+            "pot": "User: {question}\n请结合自然语言和Python程序语言来解答问题，并把最终答案放置于\\boxed{}中。"
+            "\n\nAssistant:",
+            "tool": "User: {question}\n请结合自然语言和Python程序语言来解答问题，并把最终答案放置于\\boxed{}中。"
+            "\n\nAssistant:",
+        },
         # the release leaves a call without a program unanswered, and goes on with what the length limit cut
         goes_on=True,
     ),
@@ -90,16 +99,17 @@ def _template(name: str) -> Template:
         raise ConfigError(f"prompts={name}: no such template. Use one of: {', '.join(TEMPLATES)}.") from None
 
 
-def _wording(mode: str, template: str) -> str:
-    prompts = _template(template).prompts
+def _wording(mode: str, template: str, language: str = "en") -> str:
+    known = _template(template)
+    prompts = {**known.prompts, **known.chinese} if language == "zh" else known.prompts
     if mode not in prompts:
         raise ConfigError(f"mode={mode}: template {template} has no such mode. Use one of: {', '.join(prompts)}.")
     return prompts[mode]
 
 
-def prompt(question: str, mode: str, template: str) -> str:
-    """What the model reads. Raises ConfigError for an unknown mode or template."""
-    return _wording(mode, template).replace("{question}", question.strip())
+def prompt(question: str, mode: str, template: str, language: str = "en") -> str:
+    """What the model reads. ``language`` is the question's, en or zh. Raises ConfigError for an unknown name."""
+    return _wording(mode, template, language).replace("{question}", question.strip())
 
 
 def cot_target(text: str, template: str) -> str:
@@ -234,10 +244,10 @@ def program_of(completion: str, template: str) -> str | None:
     return body if body.strip() else None
 
 
-def template_id(mode: str, template: str) -> str:
-    """Names the wording in a protocol record, such as ``release/cot/1``."""
-    _wording(mode, template)
-    return f"{template}/{mode}/{_template(template).version}"
+def template_id(mode: str, template: str, language: str = "en") -> str:
+    """Names the wording in a protocol record: ``release/cot/1``, and ``release/cot/1/zh`` where it is another."""
+    other = _wording(mode, template, language) != _wording(mode, template)
+    return f"{template}/{mode}/{_template(template).version}{f'/{language}' if other else ''}"
 
 
 def encode(passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

@@ -188,7 +188,7 @@ def test_an_evaluation_runs_grades_and_logs_the_conversation(
     from dsm_repro.evaluation.taskdata import test_problems as problems_of
 
     config = compose(["scale=smoke", "evaluation=tool", "evaluation.problems=4"])
-    known = {p.question: p for p in problems_of(config)}
+    known = {p.question: p for p in problems_of(config)["miniature"]}
 
     def script(read: str) -> str:
         problem = next(p for question, p in known.items() if read.startswith(question))

@@ -45,7 +45,7 @@ def test_two_runs_give_the_same_samples_and_batches_do_not_matter(model_folder: 
 
 def test_every_problem_is_scored_once_and_the_summary_is_theirs(model_folder: Path, tmp_path: Path) -> None:
     record, samples = run(model_folder, tmp_path / "a", small(["cot"]))
-    assert [s["id"] for s in samples] == [p.id for p in problems_of(small(["cot"]))]
+    assert [s["id"] for s in samples] == [p.id for p in problems_of(small(["cot"]))["miniature"]]
     result = record["results"]["cot"]
     assert result["n"] == 16
     assert result["truncated"] == sum(s["truncated"] for s in samples) / 16
@@ -69,7 +69,7 @@ def test_verdicts_on_known_completions(
     from dsm_repro.evaluation.model import Generation
 
     config = small([mode])
-    known = {p.question: completion(p) for p in problems_of(config)}
+    known = {p.question: completion(p) for p in problems_of(config)["miniature"]}
 
     def answer(self: TransformersLM, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         for request in requests:
