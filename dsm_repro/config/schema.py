@@ -362,6 +362,9 @@ class EvaluationConfig:
     curve_problems: int | None = None
     problems_seed: int = 0
     shots: int = 0
+    #: what shots show: train (drawn from the training problems) | lm_eval (those that it ships) | FILE (JSON lines with
+    #: question and cot or program); the latter two in the release's wording for base models
+    exemplars: str = "train"
     max_tokens: int = 1_024
     temperature: float = 0.0
     top_p: float = 1.0
@@ -369,6 +372,8 @@ class EvaluationConfig:
     samples: int = 1
     sample_temperature: float = 0.7
     sample_top_p: float = 1.0
+    #: transformers (our own decoder: same answers in any batch) | hf | vllm (lm-eval's back-ends)
+    engine: str = "transformers"
 
 
 @dataclass

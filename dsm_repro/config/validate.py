@@ -301,6 +301,15 @@ def check_evaluation(config: Config) -> Iterator[str]:
         )
     if len(set(part.modes)) < len(part.modes):
         yield f"evaluation.modes={list(part.modes)}: the same mode twice. Name each once."
+    if part.exemplars != "train" and not part.shots:
+        yield f"evaluation.exemplars={part.exemplars}: none is shown with evaluation.shots=0. Set evaluation.shots ≥ 1."
+    yield from _one_of("evaluation.engine", part.engine, ("transformers", "hf", "vllm"))
+    if part.engine != "transformers" and "tool" in part.modes and config.prompts != "release":
+        yield (
+            f"evaluation.engine={part.engine}: it does not tell whether a text ended in a call of the tool, and "
+            f"prompts={config.prompts} has no fences to see it by. Set prompts=release, or "
+            "evaluation.engine=transformers."
+        )
     if part.problems is not None:
         yield from _at_least("evaluation.problems", part.problems, 1)
     if part.curve_problems is not None:

@@ -7,14 +7,11 @@ which the truncation rate and the tool loop need; and what it draws depends on w
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lm_eval.api.instance import Instance
-from lm_eval.api.model import LM
 from torch import Tensor
 from transformers import (
     DynamicCache,
@@ -25,24 +22,14 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from dsm_repro.evaluation.conversation import Conversation, Stretch, ToolLoop
+from dsm_repro.evaluation.answering import AnsweringLM, Asked, Generation
+from dsm_repro.evaluation.conversation import Conversation, ToolLoop
 from dsm_repro.pipeline.cost import Cost, generation_flops
 from dsm_repro.reasoning import formats
 from dsm_repro.training.models import model_shape
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True)
-class Generation:
-    """One completion, with its stop string if one ended it. ``truncated``: the length limit ended it."""
-
-    text: str
-    tokens: int
-    truncated: bool
-    #: where the tool took part: who wrote what, and what was run
-    conversation: Conversation | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +46,8 @@ class Decoding:
     seed: int
 
 
-class TransformersLM(LM):  # type: ignore[misc]
-    """Answers ``generate_until`` requests; keeps how each generation ended in ``generations[(task, doc, repeat)]``."""
+class TransformersLM(AnsweringLM):
+    """Decodes with transformers."""
 
     def __init__(
         self,
@@ -71,94 +58,43 @@ class TransformersLM(LM):  # type: ignore[misc]
         on_progress: Callable[[int], None],
         loop: ToolLoop | None = None,
     ) -> None:
-        """``loop`` holds the conversations of requests whose document has the mode ``tool``."""
-        super().__init__()
-        self.model, self.tokenizer, self.decoding, self.loop = model, tokenizer, decoding, loop
-        self.cost, self.on_progress = cost, on_progress
+        super().__init__(loop, on_progress)
+        self.model, self.tokenizer, self.decoding, self.cost = model, tokenizer, decoding, cost
         self.shape = model_shape(model)
-        self.generations: dict[tuple[str, int, int], Generation] = {}
 
     @property
     def tokenizer_name(self) -> str:
         return str(self.tokenizer.name_or_path)
 
-    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """Completions in the order of the requests; of a conversation with the tool, as it is graded.
-
-        A task with ``repeats`` asks with the same request that many times.
-        """
-        repeats = _repeats(requests)
-        if self.loop is not None and requests[0].doc["mode"] == "tool":
-            found = self._converse(self.loop, requests, repeats)
-        else:
-            distinct = {id(request): request for request in requests}
-            encoded = {key: self.tokenizer(request.args[0])["input_ids"] for key, request in distinct.items()}
-            stops = [_stops(request) for request in requests]
-            prompts = [encoded[id(request)] for request in requests]
-            drawn = self._write(prompts, stops[0], list(zip(requests, repeats, strict=True)), self.on_progress)
-            found = [replace(one, text=_cut(one.text, until)) for one, until in zip(drawn, stops, strict=True)]
-        for request, repeat, generation in zip(requests, repeats, found, strict=True):
-            self.generations[(request.task_name, request.doc_id, repeat)] = generation
-        return [self._graded(generation) for generation in found]
-
-    def _converse(self, loop: ToolLoop, requests: Sequence[Instance], repeats: Sequence[int]) -> list[Generation]:
-        """Each request's conversation with the tool."""
-        asked, rounds = list(zip(requests, repeats, strict=True)), loop.tool.rounds
-        call = formats.call_of(loop.template)
-
-        def write(conversations: Sequence[Conversation], number: int) -> list[Stretch]:
-            def on_progress(in_round: int) -> None:
-                done = len(requests) - len(conversations) + in_round
-                self.on_progress((number * len(requests) + done) // rounds)
-
-            prompts = [self._ids(conversation) for conversation in conversations]
-            drawn = self._write(prompts, [call], [asked[c.number] for c in conversations], on_progress, number)
-            stopped = [formats.calls_tool(one.text, loop.template) for one in drawn]
-            return [
-                Stretch(one.text, one.tokens, ended=not (one.truncated or called), stopped=called)
-                for one, called in zip(drawn, stopped, strict=True)
-            ]
-
-        held = loop([request.args[0] for request in requests], write)
-        self.on_progress(len(requests))
-        return [Generation(one.text, one.tokens, one.truncated, one) for one in held]
-
-    def _ids(self, conversation: Conversation) -> list[int]:
-        """The prompt and each passage encoded by itself, as fine-tuning has shown them."""
-        passages = formats.encode(conversation.passages, self.tokenizer)
-        return [*self.tokenizer(conversation.prompt)["input_ids"], *(token for ids in passages for token in ids)]
-
-    def _graded(self, generation: Generation) -> str:
-        if generation.conversation is None or self.loop is None:
-            return generation.text
-        return formats.graded_text(generation.conversation.passages, self.loop.template)
-
-    def _write(
+    def write(
         self,
-        prompts: Sequence[list[int]],
+        contexts: Sequence[Conversation],
         stops: Sequence[str],
-        asked: Sequence[tuple[Instance, int]],
+        asked: Sequence[Asked],
         on_progress: Callable[[int], None],
-        round_number: int = 0,
     ) -> list[Generation]:
-        """What the model writes behind each prompt, up to a stop string. Prompts of like length share a batch."""
+        """Contexts of like length share a batch."""
+        encoded = {context.prompt: self.tokenizer(context.prompt)["input_ids"] for context in contexts}
+        prompts = [[*encoded[context.prompt], *self._passages(context)] for context in contexts]
         # requests of equal length stay in their order, so that the repeats of one stand together
         order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
         found: dict[int, Generation] = {}
         for start in range(0, len(order), self.decoding.batch):
             rows = order[start : start + self.decoding.batch]
-            noise = None
-            if self.decoding.temperature > 0:
-                noise = torch.stack([self._noise(*asked[i], round_number) for i in rows])
+            noise = torch.stack([self._noise(asked[i]) for i in rows]) if self.decoding.temperature > 0 else None
             found.update(zip(rows, self._decode([prompts[i] for i in rows], noise, stops), strict=True))
             on_progress(min(start + self.decoding.batch, len(order)))
         return [found[i] for i in range(len(prompts))]
 
-    def _noise(self, request: Instance, repeat: int, round_number: int) -> Tensor:
+    def _passages(self, context: Conversation) -> list[int]:
+        """Each passage encoded by itself, as fine-tuning has shown them."""
+        return [token for ids in formats.encode(context.passages, self.tokenizer) for token in ids]
+
+    def _noise(self, asked: Asked) -> Tensor:
         """What one answer is drawn with, (max_tokens,) uniform: of seed, task, mode, problem, repeat and round."""
-        name = f"evaluate/{self.decoding.seed}/{request.task_name}_{request.doc['mode']}/{request.doc['id']}/{repeat}"
-        if round_number:
-            name = f"{name}/{round_number}"
+        document = asked.request.doc
+        name = f"{asked.request.task_name}_{document['mode']}/{document['id']}/{asked.repeat}"
+        name = f"evaluate/{self.decoding.seed}/{name}" + (f"/{asked.round}" if asked.round else "")
         seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
         generator = torch.Generator().manual_seed(seed)
         return torch.rand(self.decoding.max_tokens, generator=generator, dtype=torch.float64)
@@ -224,23 +160,6 @@ class TransformersLM(LM):  # type: ignore[misc]
         cache.batch_select_indices(first.cumsum(0) - 1)
         return cache
 
-    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        raise TypeError("dsm tasks generate; a log-likelihood task needs lm-eval's own `hf` model.")
-
-    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-        raise TypeError("dsm tasks generate; a log-likelihood task needs lm-eval's own `hf` model.")
-
-
-def _stops(request: Instance) -> list[str]:
-    until = request.args[1].get("until") or []
-    return [until] if isinstance(until, str) else list(until)
-
-
-def _cut(text: str, stops: Sequence[str]) -> str:
-    """``text`` up to the first stop string in it."""
-    ends = [text.index(stop) for stop in stops if stop and stop in text]
-    return text[: min(ends)] if ends else text
-
 
 class _Stop(StoppingCriteria):  # type: ignore[misc]
     """Ends each row where it has written a stop string; ``lengths`` says after how many tokens, None where it has not.
@@ -286,13 +205,3 @@ class _Draw(LogitsProcessor):  # type: ignore[misc]
         target = self.noise[:, input_ids.shape[1] - self.width, None] * cumulative[:, -1:]
         token = torch.searchsorted(cumulative, target, right=True).clamp(max=scores.shape[-1] - 1)
         return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)
-
-
-def _repeats(requests: Sequence[Instance]) -> list[int]:
-    """Of each request, how many times it was asked before."""
-    asked: Counter[int] = Counter()
-    found = []
-    for request in requests:
-        found.append(asked[id(request)])
-        asked[id(request)] += 1
-    return found

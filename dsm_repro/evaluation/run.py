@@ -12,11 +12,14 @@ from typing import Any
 
 from dsm_repro.config.resolve import PROGRAM_MODES, runs_programs
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import conversation, sampled, suite
+from dsm_repro.evaluation import backends, conversation, exemplars, sampled, suite
+from dsm_repro.evaluation.answering import AnsweringLM, Generation
+from dsm_repro.evaluation.backends import BackendLM
 from dsm_repro.evaluation.conversation import Conversation, ToolLoop
-from dsm_repro.evaluation.model import Decoding, Generation, TransformersLM
+from dsm_repro.evaluation.exemplars import Wording
+from dsm_repro.evaluation.model import Decoding, TransformersLM
 from dsm_repro.evaluation.scoring import SCORER, Scorer
-from dsm_repro.evaluation.taskdata import SUBJECT, Subject, problems_digest, test_problems
+from dsm_repro.evaluation.taskdata import SUBJECT, Subject, drawn_shots, problems_digest, test_problems
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
@@ -24,6 +27,7 @@ from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.programs import run_distinct
 from dsm_repro.reasoning.sandbox import Sandbox
 from dsm_repro.training.models import load_model, load_tokenizer, resolve_device
+from dsm_repro.training.planning import base_shape
 
 TASKS = Path(__file__).parent / "tasks"
 
@@ -85,9 +89,11 @@ class _Session:
         asked = sum(map(len, problems.values())) * len(part.modes)
         self.total = asked * (1 if samples == 1 else 1 + samples)
         self.done = 0
-        device = resolve_device(self.config.execution)
-        self.model = load_model(model_folder, self.config.base.dtype, device)
         self.tokenizer = load_tokenizer(model_folder)
+        if part.engine == "transformers":
+            self.model = load_model(model_folder, self.config.base.dtype, resolve_device(self.config.execution))
+        else:
+            self.backend = backends.load(self.config, model_folder)
 
     def __enter__(self) -> _Session:
         with ExitStack() as stack:
@@ -125,7 +131,7 @@ class _Session:
                 rows.append({"task": task, "mode": mode, "id": name, **counted})
         return rows
 
-    def _lm(self, temperature: float, top_p: float) -> TransformersLM:
+    def _lm(self, temperature: float, top_p: float) -> AnsweringLM:
         decoding = Decoding(
             max_tokens=self.config.evaluation.max_tokens,
             temperature=temperature,
@@ -140,19 +146,26 @@ class _Session:
         loop = None
         if self.sandbox is not None:
             loop = ToolLoop(self.config.prompts, self.config.tool, partial(run_distinct, sandbox=self.sandbox))
-        return TransformersLM(self.model, self.tokenizer, decoding, self.ctx.cost, on_progress, loop)
+        cost = self.ctx.cost
+        if self.config.evaluation.engine != "transformers":
+            shape = base_shape(self.config)
+            return BackendLM(self.backend, self.tokenizer, shape, decoding, cost, on_progress, loop)
+        return TransformersLM(self.model, self.tokenizer, decoding, cost, on_progress, loop)
 
-    def _run(self, lm: TransformersLM, task: str, mode: str, repeats: int) -> list[dict[str, Any]]:
+    def _run(self, lm: AnsweringLM, task: str, mode: str, repeats: int) -> list[dict[str, Any]]:
         """One lm-eval run, each document answered ``repeats`` times; its samples in the order of the documents."""
         from lm_eval import simple_evaluate
         from lm_eval.tasks import TaskManager
 
         name, config = _name(task), self.config
-        asked: str | dict[str, Any] = name
+        changed: dict[str, Any] = {}
         if repeats > 1:
-            # a group of one is the way that lm-eval lets a caller override a task's settings
             every = [{"name": "every", "filter": [{"function": "take_first_k", "k": repeats}]}]
-            asked = {"group": "dsm_sampled", "task": [{"task": name, "repeats": repeats, "filter_list": every}]}
+            changed |= {"repeats": repeats, "filter_list": every}
+        if exemplars.is_fixed(config):
+            changed["generation_kwargs"] = {"until": [_wording(config, task).stop]}
+        # a group of one is the way that lm-eval lets a caller override a task's settings
+        asked: str | dict[str, Any] = {"group": "dsm_changed", "task": [{"task": name, **changed}]} if changed else name
         # lm-eval warns at every task that a custom data set can be given arguments, and that seeds are set
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         tokens = SUBJECT.set(Subject(config, self.problems, mode)), SCORER.set(self.scorer)
@@ -162,7 +175,7 @@ class _Session:
                 results = simple_evaluate(
                     model=lm,
                     tasks=[asked],
-                    num_fewshot=config.evaluation.shots,
+                    num_fewshot=drawn_shots(config),
                     task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
                     log_samples=True,
                     bootstrap_iters=0,
@@ -263,24 +276,52 @@ def _programs(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _engine(name: str) -> str:
+    from importlib.metadata import version
+
+    library = "vllm" if name == "vllm" else "transformers"
+    return f"{library} {version(library)}" + (" by lm-eval's hf" if name == "hf" else "")
+
+
+def _wording(config: Config, task: str) -> Wording:
+    return exemplars.wording_of(task, suite.language_of(config, task), suite.has_choices(config, task))
+
+
+def _prompt(config: Config, mode: str) -> dict[str, Any]:
+    """Names and texts of the wordings that the tasks use."""
+    tasks = suite.tasks_of(config)
+    if not exemplars.is_fixed(config):
+        languages = dict.fromkeys(suite.language_of(config, task) for task in tasks)
+        return {
+            "prompt": ", ".join(formats.template_id(mode, config.prompts, language) for language in languages),
+            "prompt_text": "\n\n".join(formats.prompt("{question}", mode, config.prompts, lang) for lang in languages),
+        }
+    wordings = dict.fromkeys(_wording(config, task) for task in tasks)
+    shown = {task: len(exemplars.exemplars(config, task, mode)) for task in tasks}
+    source = exemplars.identity(config)["exemplars"]
+    return {
+        "prompt": ", ".join(f"few_shot/{wording.name}/{mode}/1" for wording in wordings),
+        "prompt_text": "\n\n".join(wording.question for wording in wordings),
+        "exemplars": f"{source}: {', '.join(f'{task} {count}' for task, count in shown.items())}",
+    }
+
+
 def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None, n: int) -> dict[str, Any]:
     """Everything that makes two accuracies comparable."""
     from importlib.metadata import version
 
-    languages = dict.fromkeys(suite.language_of(config, task) for task in suite.tasks_of(config))
     warmth, nucleus = config.evaluation.temperature, config.evaluation.top_p
     drawn = {"sampled": sampled.protocol(config.evaluation)} if config.evaluation.samples > 1 else {}
     return {
         "task": ", ".join(config.evaluation.tasks),
-        "prompt": ", ".join(formats.template_id(mode, config.prompts, language) for language in languages),
-        "prompt_text": "\n\n".join(formats.prompt("{question}", mode, config.prompts, lang) for lang in languages),
+        **_prompt(config, mode),
         "shots": config.evaluation.shots,
         "decoding": "greedy" if warmth == 0 else f"temperature {warmth}, top-p {nucleus}",
         "max_tokens": config.evaluation.max_tokens,
         "extractor": "release order/1",
         "grader": grader.id,
         "sandbox": sandbox.backend if sandbox is not None and mode in PROGRAM_MODES else None,
-        "engine": f"lm-eval {version('lm-eval')}, transformers {version('transformers')}",
+        "engine": f"lm-eval {version('lm-eval')}, {_engine(config.evaluation.engine)}",
         "n": n,
         **({"tool": conversation.protocol(config.tool, config.sandbox.timeout)} if mode == "tool" else {}),
         **drawn,

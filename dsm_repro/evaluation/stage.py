@@ -10,7 +10,7 @@ from typing import Any
 
 from dsm_repro.config.resolve import has_stage, model_parent, runs_programs
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import suite
+from dsm_repro.evaluation import exemplars, suite
 from dsm_repro.pipeline.cost import generation_flops
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 
@@ -25,6 +25,11 @@ def has_curve(config: Config) -> bool:
     return has_stage(config, "rl") and config.rl.snapshots > 0
 
 
+def draws_exemplars(config: Config) -> bool:
+    """Whether training problems are shown."""
+    return config.evaluation.shots > 0 and not exemplars.is_fixed(config)
+
+
 def parents(config: Config) -> tuple[str, ...]:
     """The model that is evaluated, and where a curve begins."""
     start = (model_parent(config, "rl"),) if has_curve(config) else ()
@@ -34,7 +39,8 @@ def parents(config: Config) -> tuple[str, ...]:
 def identity(config: Config) -> dict[str, Any]:
     """Tasks, decoding, grader and questions; the seed only where something is drawn."""
     evaluation = config.evaluation
-    drawn = evaluation.temperature > 0 or evaluation.shots > 0
+    shown = draws_exemplars(config)
+    drawn = evaluation.temperature > 0 or shown
     return {
         "tasks": list(evaluation.tasks),
         "modes": list(evaluation.modes),
@@ -46,7 +52,7 @@ def identity(config: Config) -> dict[str, Any]:
         "top_p": evaluation.top_p if evaluation.temperature > 0 else None,
         "prompts": config.prompts,
         "source": config.problems.source,
-        "exemplars_seed": config.problems.seed if evaluation.shots else None,
+        "exemplars_seed": config.problems.seed if shown else None,
         "dtype": config.base.dtype,
         "grader": {"name": config.grader.name, "timeout": config.grader.timeout},
         "sandbox": {
@@ -61,6 +67,8 @@ def identity(config: Config) -> dict[str, Any]:
         **(_sampled(config) if evaluation.samples > 1 else {}),
         **({"tool": asdict(config.tool)} if "tool" in evaluation.modes else {}),
         **suite.identity(config),
+        **exemplars.identity(config),
+        **({"engine": evaluation.engine} if evaluation.engine != "transformers" else {}),
     }
 
 
@@ -75,13 +83,11 @@ def inputs(config: Config) -> tuple[Any, ...]:
     from dsm_repro.reasoning.benchmarks import require_disjoint
     from dsm_repro.reasoning.problemset import problem_files
 
-    if config.evaluation.shots:
+    if draws_exemplars(config):
         require_disjoint(config)
     own = ["test"] if any(suite.is_own(config, task) for task in suite.tasks_of(config)) else []
-    return (
-        *problem_files(config.problems, *own, *(["train"] if config.evaluation.shots else [])),
-        *suite.files(config),
-    )
+    train = ["train"] if draws_exemplars(config) else []
+    return (*problem_files(config.problems, *own, *train), *suite.files(config), *exemplars.files(config))
 
 
 def estimate(config: Config) -> Estimate:

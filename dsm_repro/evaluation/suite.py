@@ -169,8 +169,8 @@ def _hub(found: Benchmark, task: str) -> Hub:
     if found.hub is None:
         name = found.whole or task
         raise ConfigError(
-            f"evaluation.tasks={task}: the hub has no data set of it that we know, nor evaluation.folder a {name}/test.jsonl. "
-            f"Put the file there, or set evaluation.data.{name}=FILE."
+            f"evaluation.tasks={task}: the hub has no data set of it that we know, and evaluation.folder has no "
+            f"{name}/test.jsonl. Put the file there, or set evaluation.data.{name}=FILE."
         )
     return found.hub
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import suite
+from dsm_repro.evaluation import exemplars, suite
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning.formats import cot_target, pot_target, prompt
 from dsm_repro.reasoning.problemset import load_problems
@@ -51,14 +51,25 @@ def _document(problem: Problem, task: str, subject: Subject) -> dict[str, Any]:
     template, language = config.prompts, suite.language_of(config, task)
     # of a conversation with the tool, only the model's first stretch could be shown
     target = cot_target(problem.cot, template) if mode == "cot" else pot_target(problem.program, template)
+    choices = suite.has_choices(config, task)
+    if exemplars.is_fixed(config):
+        wording = exemplars.wording_of(task, language, choices)
+        asked = exemplars.prompt(config, task, mode, problem.question, wording)
+    else:
+        asked = prompt(problem.question, mode, template, language)
     return {
         **asdict(problem),
         "mode": mode,
-        "prompt": prompt(problem.question, mode, template, language),
+        "prompt": asked,
         "target": target,
-        "choices": suite.has_choices(config, task),
+        "choices": choices,
         "language": language,
     }
+
+
+def drawn_shots(config: Config) -> int:
+    """How many training problems lm-eval puts before each question."""
+    return 0 if exemplars.is_fixed(config) else config.evaluation.shots
 
 
 def load_dataset(task: str, **_: Any) -> DatasetDict:
@@ -72,7 +83,7 @@ def load_dataset(task: str, **_: Any) -> DatasetDict:
     subject = SUBJECT.get()
     config, mode = subject.config, subject.mode
     # lm-eval asks for the few-shot split of every task, also where it takes nothing from it
-    splits = {"test": subject.problems[task], "train": _exemplars(config, mode) if config.evaluation.shots else []}
+    splits = {"test": subject.problems[task], "train": _exemplars(config, mode) if drawn_shots(config) else []}
     return DatasetDict(
         {name: Dataset.from_list([_document(p, task, subject) for p in rows]) for name, rows in splits.items()}
     )

@@ -13,7 +13,7 @@ import pytest
 from dsm_repro.config.compose import compose
 from dsm_repro.config.schema import SandboxConfig, ToolConfig
 from dsm_repro.config.validate import faults
-from dsm_repro.evaluation import model
+from dsm_repro.evaluation import answering
 from dsm_repro.evaluation.conversation import Conversation, Stretch, ToolLoop
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.extraction import extract
@@ -164,7 +164,8 @@ def test_each_conversation_is_its_own() -> None:
 def evaluated(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, script: Any) -> tuple[dict, list[dict]]:
     """An evaluation in the mode ``tool`` of a model that writes ``script(text it read)``, tokens cut at its limit."""
     from dsm_repro.evaluation import stage
-    from dsm_repro.evaluation.model import Generation, TransformersLM
+    from dsm_repro.evaluation.answering import Generation
+    from dsm_repro.evaluation.model import TransformersLM
     from dsm_repro.pipeline.stage import StageContext
 
     def decode(self: TransformersLM, prompts: Sequence[list[int]], noise: Any, stops: Sequence[str]) -> list:
@@ -230,7 +231,7 @@ def test_the_decoder_stops_where_its_text_would_have_been_cut(model_folder: Path
         else:
             assert short == whole
     assert any(short.tokens < whole.tokens for whole, short in zip(plain, stopped, strict=True))
-    assert model._cut(stopped[0].text, [stop]) == model._cut(plain[0].text, [stop])
+    assert answering._cut(stopped[0].text, [stop]) == answering._cut(plain[0].text, [stop])
 
 
 def test_exemplars_of_conversations_are_refused() -> None:

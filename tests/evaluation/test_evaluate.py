@@ -10,7 +10,8 @@ import pytest
 
 from dsm_repro.config.schema import Config
 from dsm_repro.evaluation import stage as evaluation
-from dsm_repro.evaluation.model import TransformersLM, _cut
+from dsm_repro.evaluation.answering import _cut
+from dsm_repro.evaluation.model import TransformersLM
 from dsm_repro.evaluation.taskdata import test_problems as problems_of
 from dsm_repro.pipeline.stage import StageContext
 
@@ -66,7 +67,7 @@ def test_every_problem_is_scored_once_and_the_summary_is_theirs(model_folder: Pa
 def test_verdicts_on_known_completions(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, completion: Any, correct: bool
 ) -> None:
-    from dsm_repro.evaluation.model import Generation
+    from dsm_repro.evaluation.answering import Generation
 
     config = small([mode])
     known = {p.question: completion(p) for p in problems_of(config)["miniature"]}

@@ -245,7 +245,8 @@ def test_a_chinese_answer_stands_behind_its_words(text: str, answer: str) -> Non
 
 def answering(monkeypatch: pytest.MonkeyPatch, right: Any) -> list[str]:
     """A model that gives the right answer where ``right(problem's question)``; the prompts it was given."""
-    from dsm_repro.evaluation.model import Generation, TransformersLM
+    from dsm_repro.evaluation.answering import Generation
+    from dsm_repro.evaluation.model import TransformersLM
 
     asked: list[str] = []
 
