@@ -10,7 +10,7 @@ MODEL_STAGES = ("base", "pretrain", "sft", "rl")
 #: kinds of reward that are the score of a trained model
 MODEL_REWARDS = ("outcome", "process")
 #: ways of answering in which programs are run
-PROGRAM_MODES = ("pot", "tool")
+PROGRAM_MODES = ("pot", "tool", "hybrid", "router")
 #: stages that need no model
 CURATION = ("crawl", "corpus")
 

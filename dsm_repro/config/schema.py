@@ -231,7 +231,7 @@ class ProblemsConfig:
 class SFTConfig:
     """Supervised fine-tuning, §3."""
 
-    #: cot | pot | tool | both (cot and pot) | none
+    #: cot | pot | tool | both (cot and pot) | hybrid (both, half of them under a prompt that does not say which) | none
     format: str = "cot"
     examples: int = 4_000
     steps: int = 500
@@ -354,7 +354,8 @@ class EvaluationConfig:
     #: where test sets lie: FOLDER/TASK/test.jsonl, or as in the release's evaluation/datasets
     folder: str = ""
     data: BenchmarkPlacesConfig = field(default_factory=BenchmarkPlacesConfig)
-    #: cot (in words) | pot (a program, graded by what it prints) | tool (programs run while it writes)
+    #: cot (in words) | pot (a program, graded by what it prints) | tool (programs run while it writes) |
+    #: hybrid (cot or pot as the model chooses) | router (cot or pot by rules on the question)
     modes: list[str] = field(default_factory=lambda: ["cot"])
     #: test problems of each task, the first ones of a file; None = the whole test set
     problems: int | None = 800

@@ -12,7 +12,7 @@ from typing import Any
 
 from dsm_repro.config.resolve import PROGRAM_MODES, runs_programs
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import backends, conversation, exemplars, sampled, suite
+from dsm_repro.evaluation import backends, conversation, exemplars, router, sampled, suite
 from dsm_repro.evaluation.answering import AnsweringLM, Generation
 from dsm_repro.evaluation.backends import BackendLM
 from dsm_repro.evaluation.conversation import Conversation, ToolLoop
@@ -250,8 +250,17 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "mean_tokens": sum(row["tokens"] for row in rows) / len(rows),
         "executions": {status: executions.count(status) for status in sorted(set(executions))},
         **_programs(rows),
+        **_choices(rows),
         **_tasks(rows),
     }
+
+
+def _choices(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where model or rules chose: how each kind of answer did."""
+    if "chosen" not in rows[0]:
+        return {}
+    kinds = {kind: [row["correct"] for row in rows if row["chosen"] == kind] for kind in ("cot", "pot")}
+    return {"by_choice": {kind: _part(flags) for kind, flags in kinds.items() if flags}}
 
 
 def _part(flags: list[bool]) -> dict[str, Any]:
@@ -290,6 +299,12 @@ def _wording(config: Config, task: str) -> Wording:
 def _prompt(config: Config, mode: str) -> dict[str, Any]:
     """Names and texts of the wordings that the tasks use."""
     tasks = suite.tasks_of(config)
+    if mode == "router":
+        found = [_prompt(config, kind) for kind in ("cot", "pot")]
+        return {
+            "prompt": f"router/{router.VERSION}: {', '.join(one['prompt'] for one in found)}",
+            "prompt_text": "\n\n".join(one["prompt_text"] for one in found),
+        }
     if not exemplars.is_fixed(config):
         languages = dict.fromkeys(suite.language_of(config, task) for task in tasks)
         return {

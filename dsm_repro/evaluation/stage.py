@@ -10,7 +10,7 @@ from typing import Any
 
 from dsm_repro.config.resolve import has_stage, model_parent, runs_programs
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import exemplars, suite
+from dsm_repro.evaluation import exemplars, router, suite
 from dsm_repro.pipeline.cost import generation_flops
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 
@@ -66,6 +66,7 @@ def identity(config: Config) -> dict[str, Any]:
         **({"curve_problems": evaluation.curve_problems} if has_curve(config) else {}),
         **(_sampled(config) if evaluation.samples > 1 else {}),
         **({"tool": asdict(config.tool)} if "tool" in evaluation.modes else {}),
+        **({"router": router.VERSION} if "router" in evaluation.modes else {}),
         **suite.identity(config),
         **exemplars.identity(config),
         **({"engine": evaluation.engine} if evaluation.engine != "transformers" else {}),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
 from dsm_repro.evaluation import exemplars, suite
+from dsm_repro.evaluation.router import route
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning.formats import cot_target, pot_target, prompt
 from dsm_repro.reasoning.problemset import load_problems
@@ -52,17 +53,21 @@ def _document(problem: Problem, task: str, subject: Subject) -> dict[str, Any]:
     # of a conversation with the tool, only the model's first stretch could be shown
     target = cot_target(problem.cot, template) if mode == "cot" else pot_target(problem.program, template)
     choices = suite.has_choices(config, task)
+    routed, rule = route(problem.question) if mode == "router" else (mode, "")
     if exemplars.is_fixed(config):
         wording = exemplars.wording_of(task, language, choices)
         asked = exemplars.prompt(config, task, mode, problem.question, wording)
     else:
-        asked = prompt(problem.question, mode, template, language)
+        asked = prompt(problem.question, routed, template, language)
     return {
         **asdict(problem),
         "mode": mode,
         "prompt": asked,
         "target": target,
         "choices": choices,
+        # who chose between words and a program, where it was not the mode: a rule, or nobody yet
+        "routed": routed,
+        "rule": rule,
         "language": language,
     }
 

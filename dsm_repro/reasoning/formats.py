@@ -3,7 +3,8 @@
 ``config.prompts`` chooses a template: ``miniature`` is as short as can be, for tiny models with tiny
 contexts; ``release`` is the wording of the DeepSeek-Math release, its ``User:``/``Assistant:`` wrap
 included. A mode is how the model answers: ``cot`` in words, ``pot`` with a Python program, ``tool`` with words
-and programs in turn: it calls the tool, reads what its program printed and goes on (§3.1).
+and programs in turn: it calls the tool, reads what its program printed and goes on (§3.1). ``hybrid`` asks for words
+or a program and leaves the choice to the model.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dsm_repro.config.errors import ConfigError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-MODES = ("cot", "pot", "tool")
+MODES = ("cot", "pot", "tool", "hybrid")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,12 @@ class Passage:
 TEMPLATES = {
     "miniature": Template(
         version=1,
-        prompts={"cot": "{question}\nAnswer:", "pot": "{question}\nProgram:", "tool": "{question}\nTool:"},
+        prompts={
+            "cot": "{question}\nAnswer:",
+            "pot": "{question}\nProgram:",
+            "tool": "{question}\nTool:",
+            "hybrid": "{question}\nSolution:",
+        },
         fenced=False,
         call="\nOutput:",
         answer="\n{output}\n",
@@ -67,6 +73,8 @@ TEMPLATES = {
             "\n\nAssistant:",
             "pot": "User: {question}\nPlease integrate natural language reasoning with programs to solve the problem "
             "above, and put your final answer within \\boxed{}.\n\nAssistant:",
+            # ours: the release always says which
+            "hybrid": "User: {question}\nPlease put your final answer within \\boxed{}.\n\nAssistant:",
             # the release has this one wording for programs
             "tool": "User: {question}\nPlease integrate natural language reasoning with programs to solve the problem "
             "above, and put your final answer within \\boxed{}.\n\nAssistant:",
@@ -76,6 +84,7 @@ TEMPLATES = {
         answer="\n{output}\n```\n",
         failure="Runtime errors: {error}",
         chinese={
+            "hybrid": "User: {question}\n请把最终答案放置于\\boxed{}中。\n\nAssistant:",
             "cot": "User: {question}\n请通过逐步推理来解答问题，并把最终答案放置于\\boxed{}中。\n\nAssistant:",
             "pot": "User: {question}\n请结合自然语言和Python程序语言来解答问题，并把最终答案放置于\\boxed{}中。"
             "\n\nAssistant:",
@@ -242,6 +251,13 @@ def program_of(completion: str, template: str) -> str | None:
     body = blocks[-1] if blocks else ("" if _template(template).fenced else completion)
     body = body.strip("\r\n").rstrip()
     return body if body.strip() else None
+
+
+def chosen(completion: str, template: str) -> str:
+    """Whether an answer to a ``hybrid`` prompt is in words (``cot``) or a program (``pot``): as the targets begin."""
+    if _template(template).fenced:
+        return "pot" if _FENCE.search(completion) else "cot"
+    return "pot" if completion.startswith("\n") else "cot"
 
 
 def template_id(mode: str, template: str, language: str = "en") -> str:

@@ -236,4 +236,4 @@ def test_the_decoder_stops_where_its_text_would_have_been_cut(model_folder: Path
 
 def test_exemplars_of_conversations_are_refused() -> None:
     (said,) = faults(compose(["evaluation=tool", "evaluation.shots=2"]))
-    assert said.startswith("evaluation.shots=2: an exemplar of a conversation with the tool is not made")
+    assert said.startswith("evaluation.shots=2: exemplars are made for cot and pot alone")
