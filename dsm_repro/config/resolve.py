@@ -9,6 +9,8 @@ from dsm_repro.config.schema import Config, ModelSpec, SourceSpec
 MODEL_STAGES = ("base", "pretrain", "sft", "rl")
 #: kinds of reward that are the score of a trained model
 MODEL_REWARDS = ("outcome", "process")
+#: ways of answering in which programs are run
+PROGRAM_MODES = ("pot", "tool", "hybrid", "router")
 #: stages that need no model
 CURATION = ("crawl", "corpus")
 
@@ -30,6 +32,11 @@ def model_parent(config: Config, stage: str) -> str:
     """The stage whose policy ``stage`` starts from: the nearest earlier one that this arm has."""
     before = MODEL_STAGES[: MODEL_STAGES.index(stage)] if stage in MODEL_STAGES else MODEL_STAGES
     return [name for name in before if has_stage(config, name)][-1]
+
+
+def runs_programs(config: Config) -> bool:
+    """Whether the evaluation needs a sandbox."""
+    return any(mode in PROGRAM_MODES for mode in config.evaluation.modes)
 
 
 def resolve_model(config: Config) -> ModelSpec:

@@ -231,7 +231,7 @@ class ProblemsConfig:
 class SFTConfig:
     """Supervised fine-tuning, §3."""
 
-    #: cot | pot | tool | both (cot and pot) | none
+    #: cot | pot | tool | both (cot and pot) | hybrid (both, half of them under a prompt that does not say which) | none
     format: str = "cot"
     examples: int = 4_000
     steps: int = 500
@@ -329,18 +329,43 @@ class RLConfig:
 
 
 @dataclass
+class BenchmarkPlacesConfig:
+    """Of each benchmark FILE | FOLDER | hub, where it is not to be looked for in ``folder`` and then on the hub."""
+
+    gsm8k: str | None = None
+    svamp: str | None = None
+    #: its categories, too
+    math: str | None = None
+    math500: str | None = None
+    ocw: str | None = None
+    sat: str | None = None
+    mmlu_stem: str | None = None
+    cmath: str | None = None
+    mgsm_zh: str | None = None
+    gaokao_cloze: str | None = None
+    gaokao_qa: str | None = None
+
+
+@dataclass
 class EvaluationConfig:
     """lm-eval on tasks x modes."""
 
     tasks: list[str] = field(default_factory=lambda: ["miniature"])
-    #: cot | pot
+    #: where test sets lie: FOLDER/TASK/test.jsonl, or as in the release's evaluation/datasets
+    folder: str = ""
+    data: BenchmarkPlacesConfig = field(default_factory=BenchmarkPlacesConfig)
+    #: cot (in words) | pot (a program, graded by what it prints) | tool (programs run while it writes) |
+    #: hybrid (cot or pot as the model chooses) | router (cot or pot by rules on the question)
     modes: list[str] = field(default_factory=lambda: ["cot"])
-    #: test problems (miniature); None = the whole test set
+    #: test problems of each task, the first ones of a file; None = the whole test set
     problems: int | None = 800
     #: rl.snapshots > 0: the first so many of them are asked along the way, all of them if None
     curve_problems: int | None = None
     problems_seed: int = 0
     shots: int = 0
+    #: what shots show: train (drawn from the training problems) | lm_eval (those that it ships) | FILE (JSON lines with
+    #: question and cot or program); the latter two in the release's wording for base models
+    exemplars: str = "train"
     max_tokens: int = 1_024
     temperature: float = 0.0
     top_p: float = 1.0
@@ -348,6 +373,8 @@ class EvaluationConfig:
     samples: int = 1
     sample_temperature: float = 0.7
     sample_top_p: float = 1.0
+    #: transformers (our own decoder: same answers in any batch) | hf | vllm (lm-eval's back-ends)
+    engine: str = "transformers"
 
 
 @dataclass

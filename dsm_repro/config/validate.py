@@ -22,6 +22,8 @@ Check = Callable[[Config], Iterator[str]]
 
 STAGES = STAGE_ORDER
 READERS = ("miniature", "warc", "wet", "html", "parquet", "jsonl", "hf")
+ANSWER_MODES = ("cot", "pot", "tool", "hybrid", "router")
+FEW_SHOT_MODES = ("cot", "pot")
 SOURCE_KINDS = ("corpus", "miniature", "jsonl", "hf")
 #: 256 bytes and the tokenizer's special tokens
 SMALLEST_VOCABULARY = 260
@@ -200,7 +202,7 @@ def check_problems(config: Config) -> Iterator[str]:
 
 def check_sft(config: Config) -> Iterator[str]:
     part = config.sft
-    yield from _one_of("sft.format", part.format, ("cot", "pot", "tool", "both", "none"))
+    yield from _one_of("sft.format", part.format, ("cot", "pot", "tool", "both", "hybrid", "none"))
     if part.format == "none":
         return
     for key in ("examples", "steps", "batch_size", "max_length"):
@@ -248,7 +250,7 @@ def _untaught(config: Config) -> Iterator[str]:
     mode, taught = config.rl.mode, config.sft.format
     if mode not in ("pot", "tool") or (taught == "none" and resolve_model(config).path):
         return
-    if taught not in ((mode, "both") if mode == "pot" else (mode,)):
+    if taught not in ((mode, "both", "hybrid") if mode == "pot" else (mode,)):
         yield (
             f"rl.mode={mode}: sft.format={taught} never shows the policy an answer of this kind, and it would learn "
             f"from chance hits alone. Set sft={mode}, or rl.mode=cot."
@@ -290,11 +292,26 @@ def check_evaluation(config: Config) -> Iterator[str]:
     if not part.tasks:
         yield "evaluation.tasks=[]: nothing to evaluate. Name at least one task."
     if not part.modes:
-        yield "evaluation.modes=[]: nothing to evaluate. Use cot, pot or both of them."
+        yield f"evaluation.modes=[]: nothing to evaluate. Use one or more of {', '.join(ANSWER_MODES)}."
     for mode in part.modes:
-        yield from _one_of("evaluation.modes", mode, ("cot", "pot"))
+        yield from _one_of("evaluation.modes", mode, ANSWER_MODES)
+    zero_shot = [mode for mode in part.modes if mode in ANSWER_MODES and mode not in FEW_SHOT_MODES]
+    if part.shots and zero_shot:
+        yield (
+            f"evaluation.shots={part.shots}: exemplars are made for {' and '.join(FEW_SHOT_MODES)} alone, as in the "
+            f"release. Set evaluation.shots=0, or leave {', '.join(zero_shot)} out of evaluation.modes."
+        )
     if len(set(part.modes)) < len(part.modes):
         yield f"evaluation.modes={list(part.modes)}: the same mode twice. Name each once."
+    if part.exemplars != "train" and not part.shots:
+        yield f"evaluation.exemplars={part.exemplars}: none is shown with evaluation.shots=0. Set evaluation.shots ≥ 1."
+    yield from _one_of("evaluation.engine", part.engine, ("transformers", "hf", "vllm"))
+    if part.engine != "transformers" and "tool" in part.modes and config.prompts != "release":
+        yield (
+            f"evaluation.engine={part.engine}: it does not tell whether a text ended in a call of the tool, and "
+            f"prompts={config.prompts} has no fences to see it by. Set prompts=release, or "
+            "evaluation.engine=transformers."
+        )
     if part.problems is not None:
         yield from _at_least("evaluation.problems", part.problems, 1)
     if part.curve_problems is not None:

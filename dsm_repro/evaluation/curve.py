@@ -34,8 +34,8 @@ def trace(ctx: StageContext, start: Path, rl: Path) -> None:
         DataError: the artifact of the stage rl, or the final evaluation, is not as they leave it.
     """
     part = ctx.config.evaluation
-    problems = test_problems(ctx.config)[: part.curve_problems]
-    questions = [(task, problem.id) for task in part.tasks for problem in problems]
+    problems = {task: found[: part.curve_problems] for task, found in test_problems(ctx.config).items()}
+    questions = [(task, problem.id) for task, found in problems.items() for problem in found]
     models = [(START, start / "model")]
     models += [(point, rl / snapshots.FOLDER / str(point["index"])) for point in snapshots.read(rl)]
     points: dict[str, list[dict[str, Any]]] = {mode: [] for mode in part.modes}

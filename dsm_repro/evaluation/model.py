@@ -1,37 +1,35 @@
 """The language model that lm-eval asks: batched decoding with transformers.
 
 lm-eval's own ``hf`` model strips the stop string and does not tell whether a completion ended or was cut,
-which the truncation rate needs; and what it draws depends on which requests share a batch.
+which the truncation rate and the tool loop need; and what it draws depends on which requests share a batch.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lm_eval.api.instance import Instance
-from lm_eval.api.model import LM
 from torch import Tensor
-from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
+from transformers import (
+    DynamicCache,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    TopPLogitsWarper,
+)
 
+from dsm_repro.evaluation.answering import AnsweringLM, Asked, Generation
+from dsm_repro.evaluation.conversation import Conversation, ToolLoop
 from dsm_repro.pipeline.cost import Cost, generation_flops
+from dsm_repro.reasoning import formats
 from dsm_repro.training.models import model_shape
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True)
-class Generation:
-    """One completion. ``truncated``: the length limit ended it, not the model."""
-
-    text: str
-    tokens: int
-    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class Decoding:
     seed: int
 
 
-class TransformersLM(LM):  # type: ignore[misc]
-    """Answers ``generate_until`` requests; keeps how each generation ended in ``generations[(task, doc, repeat)]``."""
+class TransformersLM(AnsweringLM):
+    """Decodes with transformers."""
 
     def __init__(
         self,
@@ -58,53 +56,51 @@ class TransformersLM(LM):  # type: ignore[misc]
         decoding: Decoding,
         cost: Cost,
         on_progress: Callable[[int], None],
+        loop: ToolLoop | None = None,
     ) -> None:
-        super().__init__()
-        self.model, self.tokenizer, self.decoding = model, tokenizer, decoding
-        self.cost, self.on_progress = cost, on_progress
+        super().__init__(loop, on_progress)
+        self.model, self.tokenizer, self.decoding, self.cost = model, tokenizer, decoding, cost
         self.shape = model_shape(model)
-        self.generations: dict[tuple[str, int, int], Generation] = {}
 
     @property
     def tokenizer_name(self) -> str:
         return str(self.tokenizer.name_or_path)
 
-    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """Completions in the order of the requests. Prompts of like length share a batch; stop strings cut after.
-
-        A task with ``repeats`` asks with the same request that many times.
-        """
-        distinct = {id(request): request for request in requests}
-        encoded = {key: self.tokenizer(request.args[0])["input_ids"] for key, request in distinct.items()}
-        prompts = [encoded[id(request)] for request in requests]
-        repeats = _repeats(requests)
+    def write(
+        self,
+        contexts: Sequence[Conversation],
+        stops: Sequence[str],
+        asked: Sequence[Asked],
+        on_progress: Callable[[int], None],
+    ) -> list[Generation]:
+        """Contexts of like length share a batch."""
+        encoded = {context.prompt: self.tokenizer(context.prompt)["input_ids"] for context in contexts}
+        prompts = [[*encoded[context.prompt], *self._passages(context)] for context in contexts]
         # requests of equal length stay in their order, so that the repeats of one stand together
-        order = sorted(range(len(requests)), key=lambda i: (len(prompts[i]), i))
-        texts = [""] * len(requests)
+        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
+        found: dict[int, Generation] = {}
         for start in range(0, len(order), self.decoding.batch):
             rows = order[start : start + self.decoding.batch]
-            noise = None
-            if self.decoding.temperature > 0:
-                noise = torch.stack([self._noise(requests[i], repeats[i]) for i in rows])
-            for i, generation in zip(rows, self._decode([prompts[i] for i in rows], noise), strict=True):
-                request = requests[i]
-                stops = request.args[1].get("until") or []
-                text = _cut(generation.text, [stops] if isinstance(stops, str) else stops)
-                key = (request.task_name, request.doc_id, repeats[i])
-                self.generations[key] = Generation(text, generation.tokens, generation.truncated)
-                texts[i] = text
-            self.on_progress(min(start + self.decoding.batch, len(order)))
-        return texts
+            noise = torch.stack([self._noise(asked[i]) for i in rows]) if self.decoding.temperature > 0 else None
+            found.update(zip(rows, self._decode([prompts[i] for i in rows], noise, stops), strict=True))
+            on_progress(min(start + self.decoding.batch, len(order)))
+        return [found[i] for i in range(len(prompts))]
 
-    def _noise(self, request: Instance, repeat: int) -> Tensor:
-        """What one answer is drawn with, (max_tokens,) uniform: of the seed, task, problem and repeat alone."""
-        name = f"evaluate/{self.decoding.seed}/{request.task_name}/{request.doc['id']}/{repeat}"
+    def _passages(self, context: Conversation) -> list[int]:
+        """Each passage encoded by itself, as fine-tuning has shown them."""
+        return [token for ids in formats.encode(context.passages, self.tokenizer) for token in ids]
+
+    def _noise(self, asked: Asked) -> Tensor:
+        """What one answer is drawn with, (max_tokens,) uniform: of seed, task, mode, problem, repeat and round."""
+        document = asked.request.doc
+        name = f"{asked.request.task_name}_{document['mode']}/{document['id']}/{asked.repeat}"
+        name = f"evaluate/{self.decoding.seed}/{name}" + (f"/{asked.round}" if asked.round else "")
         seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
         generator = torch.Generator().manual_seed(seed)
         return torch.rand(self.decoding.max_tokens, generator=generator, dtype=torch.float64)
 
     @torch.no_grad()
-    def _decode(self, prompts: Sequence[list[int]], noise: Tensor | None) -> list[Generation]:
+    def _decode(self, prompts: Sequence[list[int]], noise: Tensor | None, stops: Sequence[str]) -> list[Generation]:
         """Completions of ``prompts``; equal prompts next to each other are read once. ``noise``: (rows, max_tokens)."""
         width = max(map(len, prompts))
         pad, eos = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
@@ -121,6 +117,9 @@ class TransformersLM(LM):  # type: ignore[misc]
         if noise is not None:
             draw = _Draw(noise.to(device), self.decoding.temperature, self.decoding.top_p, width)
             extra["logits_processor"] = LogitsProcessorList([draw])
+        stop = _Stop(self.tokenizer, stops, width, len(prompts)) if stops else None
+        if stop is not None:
+            extra["stopping_criteria"] = StoppingCriteriaList([stop])
         output = self.model.generate(
             ids,
             attention_mask=mask,
@@ -131,9 +130,10 @@ class TransformersLM(LM):  # type: ignore[misc]
             **extra,
         )[:, width:].tolist()
         found = []
-        for prompt, row, reads in zip(prompts, output, first, strict=True):
-            ended = eos in row
-            tokens = row[: row.index(eos)] if ended else row
+        lengths = [None] * len(prompts) if stop is None else stop.lengths
+        for prompt, row, reads, length in zip(prompts, output, first, lengths, strict=True):
+            ended = length is None and eos in row
+            tokens = row[: row.index(eos)] if ended else row[:length]
             written = len(tokens) + ended
             total = len(prompt) + written
             # of a prompt that was read before, only the last token passes again
@@ -141,7 +141,8 @@ class TransformersLM(LM):  # type: ignore[misc]
             squares = float(total) ** 2 - float(known) ** 2
             self.cost.add_flops("generate", generation_flops(self.shape, len(prompt), total - known, squares))
             self.cost.add_tokens("generate", written)
-            found.append(Generation(self.tokenizer.decode(tokens, skip_special_tokens=True), written, not ended))
+            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+            found.append(Generation(text, written, truncated=not ended and length is None))
         return found
 
     def _read(self, ids: Tensor, mask: Tensor, first: Tensor) -> DynamicCache:
@@ -159,17 +160,31 @@ class TransformersLM(LM):  # type: ignore[misc]
         cache.batch_select_indices(first.cumsum(0) - 1)
         return cache
 
-    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        raise TypeError("dsm tasks generate; a log-likelihood task needs lm-eval's own `hf` model.")
 
-    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-        raise TypeError("dsm tasks generate; a log-likelihood task needs lm-eval's own `hf` model.")
+class _Stop(StoppingCriteria):  # type: ignore[misc]
+    """Ends each row where it has written a stop string; ``lengths`` says after how many tokens, None where it has not.
 
+    What is written starts on a line of its own, so a stop string that starts with a line break may come first.
+    """
 
-def _cut(text: str, stops: Sequence[str]) -> str:
-    """``text`` up to the first stop string in it."""
-    ends = [text.index(stop) for stop in stops if stop and stop in text]
-    return text[: min(ends)] if ends else text
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stops: Sequence[str], width: int, rows: int) -> None:
+        self.tokenizer, self.stops, self.width = tokenizer, stops, width
+        # a token has at least one character of the stop string that it completes
+        self.window = max(map(len, stops))
+        self.lengths: list[int | None] = [None] * rows
+        self.over = [False] * rows
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **_: Any) -> Tensor:
+        length = input_ids.shape[1] - self.width
+        tails = input_ids[:, max(self.width, input_ids.shape[1] - self.window) :].tolist()
+        start = "\n" if length <= self.window else ""
+        for row, text in enumerate(self.tokenizer.batch_decode(tails, skip_special_tokens=True)):
+            # behind its end-of-text token a row is padding
+            self.over[row] = self.over[row] or tails[row][-1] == self.tokenizer.eos_token_id
+            if not self.over[row] and any(stop in start + text for stop in self.stops):
+                self.lengths[row] = length
+                self.over[row] = True
+        return torch.tensor(self.over, device=input_ids.device)
 
 
 class _Draw(LogitsProcessor):  # type: ignore[misc]
@@ -190,13 +205,3 @@ class _Draw(LogitsProcessor):  # type: ignore[misc]
         target = self.noise[:, input_ids.shape[1] - self.width, None] * cumulative[:, -1:]
         token = torch.searchsorted(cumulative, target, right=True).clamp(max=scores.shape[-1] - 1)
         return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)
-
-
-def _repeats(requests: Sequence[Instance]) -> list[int]:
-    """Of each request, how many times it was asked before."""
-    asked: Counter[int] = Counter()
-    found = []
-    for request in requests:
-        found.append(asked[id(request)])
-        asked[id(request)] += 1
-    return found

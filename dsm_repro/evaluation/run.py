@@ -6,20 +6,28 @@ import json
 import logging
 import warnings
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dsm_repro.config.resolve import PROGRAM_MODES, runs_programs
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import sampled
-from dsm_repro.evaluation.model import Decoding, Generation, TransformersLM
+from dsm_repro.evaluation import backends, conversation, exemplars, router, sampled, suite
+from dsm_repro.evaluation.answering import AnsweringLM, Generation
+from dsm_repro.evaluation.backends import BackendLM
+from dsm_repro.evaluation.conversation import Conversation, ToolLoop
+from dsm_repro.evaluation.exemplars import Wording
+from dsm_repro.evaluation.model import Decoding, TransformersLM
 from dsm_repro.evaluation.scoring import SCORER, Scorer
-from dsm_repro.evaluation.taskdata import SUBJECT, problems_digest, test_problems
+from dsm_repro.evaluation.taskdata import SUBJECT, Subject, drawn_shots, problems_digest, test_problems
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
+from dsm_repro.reasoning.programs import run_distinct
 from dsm_repro.reasoning.sandbox import Sandbox
 from dsm_repro.training.models import load_model, load_tokenizer, resolve_device
+from dsm_repro.training.planning import base_shape
 
 TASKS = Path(__file__).parent / "tasks"
 
@@ -36,13 +44,14 @@ def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
     config = ctx.config
     part = config.evaluation
     problems = test_problems(config)
-    digest = problems_digest(problems)
+    everything = [problem for found in problems.values() for problem in found]
+    digest = problems_digest(everything)
     protocol = {}
     with _Session(ctx, model_folder, problems, part.samples) as session:
         rows = session.answer()
         drawn = session.draw() if part.samples > 1 else []
         for mode in part.modes:
-            protocol[mode] = _protocol(config, mode, session.grader, session.sandbox, len(problems))
+            protocol[mode] = _protocol(config, mode, session.grader, session.sandbox, len(everything))
             protocol[mode]["problems_digest"] = digest
     _write(ctx.out / "samples.jsonl", rows)
     results = {mode: _summary([r for r in rows if r["mode"] == mode]) for mode in part.modes}
@@ -53,10 +62,10 @@ def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
     return {"results": results, "protocol": protocol}
 
 
-def accuracy_of(ctx: StageContext, model_folder: Path, problems: list[Problem]) -> dict[str, list[bool]]:
+def accuracy_of(ctx: StageContext, model_folder: Path, problems: dict[str, list[Problem]]) -> dict[str, list[bool]]:
     """Whether the first answer of the model in ``model_folder`` is right: mode -> a flag for each problem, in order.
 
-    Of several ``evaluation.tasks`` each adds its flags. Writes nothing.
+    ``problems``: task -> its problems; each task adds its flags. Writes nothing.
     """
     with _Session(ctx, model_folder, problems) as session:
         rows = session.answer()
@@ -71,20 +80,25 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
 class _Session:
     """A model with its problems, grader and sandbox, asked task by task and mode by mode."""
 
-    def __init__(self, ctx: StageContext, model_folder: Path, problems: list[Problem], samples: int = 1) -> None:
+    def __init__(
+        self, ctx: StageContext, model_folder: Path, problems: dict[str, list[Problem]], samples: int = 1
+    ) -> None:
         self.ctx, self.config, self.problems = ctx, ctx.config, problems
         part = self.config.evaluation
-        self.runs = [(task, mode) for task in part.tasks for mode in part.modes]
-        self.total = len(problems) * len(self.runs) * (1 if samples == 1 else 1 + samples)
+        self.runs = [(task, mode) for task in problems for mode in part.modes]
+        asked = sum(map(len, problems.values())) * len(part.modes)
+        self.total = asked * (1 if samples == 1 else 1 + samples)
         self.done = 0
-        device = resolve_device(self.config.execution)
-        self.model = load_model(model_folder, self.config.base.dtype, device)
         self.tokenizer = load_tokenizer(model_folder)
+        if part.engine == "transformers":
+            self.model = load_model(model_folder, self.config.base.dtype, resolve_device(self.config.execution))
+        else:
+            self.backend = backends.load(self.config, model_folder)
 
     def __enter__(self) -> _Session:
         with ExitStack() as stack:
             self.grader = stack.enter_context(Grader(self.config.grader))
-            needed = "pot" in self.config.evaluation.modes
+            needed = runs_programs(self.config)
             self.sandbox = stack.enter_context(Sandbox(self.config.sandbox)) if needed else None
             self.scorer = Scorer(self.grader, self.sandbox, self.config.prompts)
             self._stack = stack.pop_all()
@@ -100,7 +114,7 @@ class _Session:
         rows = []
         for task, mode in self.runs:
             for sample in self._run(lm, task, mode, 1):
-                generation = lm.generations[(_name(task, mode), sample["doc_id"], 0)]
+                generation = lm.generations[(_name(task), sample["doc_id"], 0)]
                 rows.append(_row(task, mode, sample, self.scorer, generation))
         return rows
 
@@ -112,12 +126,12 @@ class _Session:
         for task, mode in self.runs:
             for sample in self._run(lm, task, mode, part.samples):
                 name = sample["doc"]["id"]
-                ends = [lm.generations[(_name(task, mode), sample["doc_id"], i)] for i in range(part.samples)]
+                ends = [lm.generations[(_name(task), sample["doc_id"], i)] for i in range(part.samples)]
                 counted = sampled.row(self.scorer.counted[(mode, name)], sum(end.truncated for end in ends))
                 rows.append({"task": task, "mode": mode, "id": name, **counted})
         return rows
 
-    def _lm(self, temperature: float, top_p: float) -> TransformersLM:
+    def _lm(self, temperature: float, top_p: float) -> AnsweringLM:
         decoding = Decoding(
             max_tokens=self.config.evaluation.max_tokens,
             temperature=temperature,
@@ -129,29 +143,39 @@ class _Session:
         def on_progress(in_task: int) -> None:
             self.ctx.progress(self.done + in_task, self.total, "answers")
 
-        return TransformersLM(self.model, self.tokenizer, decoding, self.ctx.cost, on_progress)
+        loop = None
+        if self.sandbox is not None:
+            loop = ToolLoop(self.config.prompts, self.config.tool, partial(run_distinct, sandbox=self.sandbox))
+        cost = self.ctx.cost
+        if self.config.evaluation.engine != "transformers":
+            shape = base_shape(self.config)
+            return BackendLM(self.backend, self.tokenizer, shape, decoding, cost, on_progress, loop)
+        return TransformersLM(self.model, self.tokenizer, decoding, cost, on_progress, loop)
 
-    def _run(self, lm: TransformersLM, task: str, mode: str, repeats: int) -> list[dict[str, Any]]:
+    def _run(self, lm: AnsweringLM, task: str, mode: str, repeats: int) -> list[dict[str, Any]]:
         """One lm-eval run, each document answered ``repeats`` times; its samples in the order of the documents."""
         from lm_eval import simple_evaluate
         from lm_eval.tasks import TaskManager
 
-        name, config = _name(task, mode), self.config
-        asked: str | dict[str, Any] = name
+        name, config = _name(task), self.config
+        changed: dict[str, Any] = {}
         if repeats > 1:
-            # a group of one is the way that lm-eval lets a caller override a task's settings
             every = [{"name": "every", "filter": [{"function": "take_first_k", "k": repeats}]}]
-            asked = {"group": "dsm_sampled", "task": [{"task": name, "repeats": repeats, "filter_list": every}]}
+            changed |= {"repeats": repeats, "filter_list": every}
+        if exemplars.is_fixed(config):
+            changed["generation_kwargs"] = {"until": [_wording(config, task).stop]}
+        # a group of one is the way that lm-eval lets a caller override a task's settings
+        asked: str | dict[str, Any] = {"group": "dsm_changed", "task": [{"task": name, **changed}]} if changed else name
         # lm-eval warns at every task that a custom data set can be given arguments, and that seeds are set
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
-        tokens = SUBJECT.set((config, self.problems)), SCORER.set(self.scorer)
+        tokens = SUBJECT.set(Subject(config, self.problems, mode)), SCORER.set(self.scorer)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 results = simple_evaluate(
                     model=lm,
                     tasks=[asked],
-                    num_fewshot=config.evaluation.shots,
+                    num_fewshot=drawn_shots(config),
                     task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
                     log_samples=True,
                     bootstrap_iters=0,
@@ -163,12 +187,12 @@ class _Session:
         finally:
             SUBJECT.reset(tokens[0])
             SCORER.reset(tokens[1])
-        self.done += len(self.problems) * repeats
+        self.done += len(self.problems[task]) * repeats
         return sorted(results["samples"][name], key=lambda sample: sample["doc_id"])
 
 
-def _name(task: str, mode: str) -> str:
-    return f"dsm_{task}_{mode}"
+def _name(task: str) -> str:
+    return f"dsm_{task}"
 
 
 def _row(task: str, mode: str, sample: dict[str, Any], scorer: Scorer, generation: Generation) -> dict[str, Any]:
@@ -188,6 +212,19 @@ def _row(task: str, mode: str, sample: dict[str, Any], scorer: Scorer, generatio
         "truncated": generation.truncated,
         "gold": document["answer"],
         **scorer.scored[(mode, document["id"])],
+        **({} if generation.conversation is None else _conversed(generation.conversation)),
+    }
+
+
+def _conversed(held: Conversation) -> dict[str, Any]:
+    """What a sample of the mode ``tool`` has besides: its last program, and how it went."""
+    return {
+        "program": held.programs[-1] if held.programs else None,
+        "execution": held.executions[-1].status if held.executions and held.executions[-1] is not None else None,
+        "calls": len(held.programs),
+        "rounds": held.rounds,
+        # (who wrote it, the text), in turn
+        "passages": [["model" if passage.written else "tool", passage.text] for passage in held.passages],
     }
 
 
@@ -195,6 +232,8 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Counts and shares of one mode. ``truncated``, ``no_answer`` and ``ungradable`` are shares of all problems."""
     categories = sorted({row["category"] for row in rows})
     by_category = {name: [row["correct"] for row in rows if row["category"] == name] for name in categories}
+    levels = sorted({row["level"] for row in rows if row["level"]})
+    by_level = {str(level): [row["correct"] for row in rows if row["level"] == level] for level in levels}
     executions = [row["execution"] for row in rows if row["execution"] is not None]
 
     def share(count: int) -> float:
@@ -203,12 +242,82 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "n": len(rows),
         "accuracy": share(sum(row["correct"] for row in rows)),
-        "by_category": {name: {"n": len(c), "accuracy": sum(c) / len(c)} for name, c in by_category.items()},
+        "by_category": {name: _part(flags) for name, flags in by_category.items()},
+        **({"by_level": {name: _part(flags) for name, flags in by_level.items()}} if levels else {}),
         "no_answer": share(sum(row["status"] == "no_answer" for row in rows)),
         "ungradable": share(sum(row["status"] == "ungradable" for row in rows)),
         "truncated": share(sum(row["truncated"] for row in rows)),
         "mean_tokens": sum(row["tokens"] for row in rows) / len(rows),
         "executions": {status: executions.count(status) for status in sorted(set(executions))},
+        **_programs(rows),
+        **_choices(rows),
+        **_tasks(rows),
+    }
+
+
+def _choices(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where model or rules chose: how each kind of answer did."""
+    if "chosen" not in rows[0]:
+        return {}
+    kinds = {kind: [row["correct"] for row in rows if row["chosen"] == kind] for kind in ("cot", "pot")}
+    return {"by_choice": {kind: _part(flags) for kind, flags in kinds.items() if flags}}
+
+
+def _part(flags: list[bool]) -> dict[str, Any]:
+    return {"n": len(flags), "accuracy": sum(flags) / len(flags)}
+
+
+def _tasks(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of several tasks, each one's own; the figures above are those of all their problems together."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    if len(tasks) == 1:
+        return {}
+    return {"by_task": {task: _summary([row for row in rows if row["task"] == task]) for task in tasks}}
+
+
+def _programs(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of the mode ``tool``: the release's program accuracy (the last output alone is graded), and calls a problem."""
+    if "program_correct" not in rows[0]:
+        return {}
+    return {
+        "program_accuracy": sum(row["program_correct"] for row in rows) / len(rows),
+        "mean_calls": sum(row["calls"] for row in rows) / len(rows),
+    }
+
+
+def _engine(name: str) -> str:
+    from importlib.metadata import version
+
+    library = "vllm" if name == "vllm" else "transformers"
+    return f"{library} {version(library)}" + (" by lm-eval's hf" if name == "hf" else "")
+
+
+def _wording(config: Config, task: str) -> Wording:
+    return exemplars.wording_of(task, suite.language_of(config, task), suite.has_choices(config, task))
+
+
+def _prompt(config: Config, mode: str) -> dict[str, Any]:
+    """Names and texts of the wordings that the tasks use."""
+    tasks = suite.tasks_of(config)
+    if mode == "router":
+        found = [_prompt(config, kind) for kind in ("cot", "pot")]
+        return {
+            "prompt": f"router/{router.VERSION}: {', '.join(one['prompt'] for one in found)}",
+            "prompt_text": "\n\n".join(one["prompt_text"] for one in found),
+        }
+    if not exemplars.is_fixed(config):
+        languages = dict.fromkeys(suite.language_of(config, task) for task in tasks)
+        return {
+            "prompt": ", ".join(formats.template_id(mode, config.prompts, language) for language in languages),
+            "prompt_text": "\n\n".join(formats.prompt("{question}", mode, config.prompts, lang) for lang in languages),
+        }
+    wordings = dict.fromkeys(_wording(config, task) for task in tasks)
+    shown = {task: len(exemplars.exemplars(config, task, mode)) for task in tasks}
+    source = exemplars.identity(config)["exemplars"]
+    return {
+        "prompt": ", ".join(f"few_shot/{wording.name}/{mode}/1" for wording in wordings),
+        "prompt_text": "\n\n".join(wording.question for wording in wordings),
+        "exemplars": f"{source}: {', '.join(f'{task} {count}' for task, count in shown.items())}",
     }
 
 
@@ -220,15 +329,15 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
     drawn = {"sampled": sampled.protocol(config.evaluation)} if config.evaluation.samples > 1 else {}
     return {
         "task": ", ".join(config.evaluation.tasks),
-        "prompt": formats.template_id(mode, config.prompts),
-        "prompt_text": formats.prompt("{question}", mode, config.prompts),
+        **_prompt(config, mode),
         "shots": config.evaluation.shots,
         "decoding": "greedy" if warmth == 0 else f"temperature {warmth}, top-p {nucleus}",
         "max_tokens": config.evaluation.max_tokens,
         "extractor": "release order/1",
         "grader": grader.id,
-        "sandbox": sandbox.backend if sandbox is not None and mode == "pot" else None,
-        "engine": f"lm-eval {version('lm-eval')}, transformers {version('transformers')}",
+        "sandbox": sandbox.backend if sandbox is not None and mode in PROGRAM_MODES else None,
+        "engine": f"lm-eval {version('lm-eval')}, {_engine(config.evaluation.engine)}",
         "n": n,
+        **({"tool": conversation.protocol(config.tool, config.sandbox.timeout)} if mode == "tool" else {}),
         **drawn,
     }

@@ -7,9 +7,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from dsm_repro.evaluation.answers import answer_of
 from dsm_repro.evaluation.sampled import Answer, Tally, tally
-from dsm_repro.reasoning.extraction import extract
-from dsm_repro.reasoning.formats import program_of
+from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.sandbox import Sandbox
 
@@ -47,14 +47,24 @@ class Scorer:
 
     def _judge(self, document: dict[str, Any], completion: str) -> dict[str, Any]:
         program, output, execution = None, None, None
-        if document["mode"] == "pot":
-            program = program_of(completion, self.template)
+        mode, chosen = document["mode"], {}
+        if mode in ("hybrid", "router"):
+            mode = formats.chosen(completion, self.template) if mode == "hybrid" else document["routed"]
+            chosen = {"chosen": mode, **({"rule": document["rule"]} if document["rule"] else {})}
+        if mode == "pot":
+            program = formats.program_of(completion, self.template)
             output = ""
             if program is not None and self.sandbox is not None:
                 run = self.sandbox.run(program)
                 output, execution = run.stdout, run.status
-        found = extract(completion, program_output=output)
+        found = answer_of(document, completion, output)
         verdict = self.grader.grade(found.answer, document["answer"])
+        conversed = {}
+        if mode == "tool":
+            said = formats.tool_outputs(completion)
+            output = said[-1] if said else None
+            printed = answer_of(document, "", output or "").answer
+            conversed = {"program_correct": self.grader.grade(printed, document["answer"]).status == "correct"}
         return {
             "program": program,
             "output": output,
@@ -64,6 +74,8 @@ class Scorer:
             "status": verdict.status,
             "reason": verdict.reason,
             "correct": verdict.status == "correct",
+            **conversed,
+            **chosen,
         }
 
 

@@ -5,10 +5,12 @@ Where the stage ``rl`` left snapshots, accuracy is also traced along it: see ``c
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from dsm_repro.config.resolve import has_stage, model_parent
+from dsm_repro.config.resolve import has_stage, model_parent, runs_programs
 from dsm_repro.config.schema import Config
+from dsm_repro.evaluation import exemplars, router, suite
 from dsm_repro.pipeline.cost import generation_flops
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 
@@ -23,6 +25,11 @@ def has_curve(config: Config) -> bool:
     return has_stage(config, "rl") and config.rl.snapshots > 0
 
 
+def draws_exemplars(config: Config) -> bool:
+    """Whether training problems are shown."""
+    return config.evaluation.shots > 0 and not exemplars.is_fixed(config)
+
+
 def parents(config: Config) -> tuple[str, ...]:
     """The model that is evaluated, and where a curve begins."""
     start = (model_parent(config, "rl"),) if has_curve(config) else ()
@@ -32,7 +39,8 @@ def parents(config: Config) -> tuple[str, ...]:
 def identity(config: Config) -> dict[str, Any]:
     """Tasks, decoding, grader and questions; the seed only where something is drawn."""
     evaluation = config.evaluation
-    drawn = evaluation.temperature > 0 or evaluation.shots > 0
+    shown = draws_exemplars(config)
+    drawn = evaluation.temperature > 0 or shown
     return {
         "tasks": list(evaluation.tasks),
         "modes": list(evaluation.modes),
@@ -44,7 +52,7 @@ def identity(config: Config) -> dict[str, Any]:
         "top_p": evaluation.top_p if evaluation.temperature > 0 else None,
         "prompts": config.prompts,
         "source": config.problems.source,
-        "exemplars_seed": config.problems.seed if evaluation.shots else None,
+        "exemplars_seed": config.problems.seed if shown else None,
         "dtype": config.base.dtype,
         "grader": {"name": config.grader.name, "timeout": config.grader.timeout},
         "sandbox": {
@@ -52,11 +60,16 @@ def identity(config: Config) -> dict[str, Any]:
             "memory_mb": config.sandbox.memory_mb,
             "output_bytes": config.sandbox.output_bytes,
         }
-        if "pot" in evaluation.modes
+        if runs_programs(config)
         else None,
         "seed": config.seeds.evaluate if drawn else None,
         **({"curve_problems": evaluation.curve_problems} if has_curve(config) else {}),
         **(_sampled(config) if evaluation.samples > 1 else {}),
+        **({"tool": asdict(config.tool)} if "tool" in evaluation.modes else {}),
+        **({"router": router.VERSION} if "router" in evaluation.modes else {}),
+        **suite.identity(config),
+        **exemplars.identity(config),
+        **({"engine": evaluation.engine} if evaluation.engine != "transformers" else {}),
     }
 
 
@@ -71,22 +84,25 @@ def inputs(config: Config) -> tuple[Any, ...]:
     from dsm_repro.reasoning.benchmarks import require_disjoint
     from dsm_repro.reasoning.problemset import problem_files
 
-    if config.evaluation.shots:
+    if draws_exemplars(config):
         require_disjoint(config)
-    return problem_files(config.problems, "test", *(("train",) if config.evaluation.shots else ()))
+    own = ["test"] if any(suite.is_own(config, task) for task in suite.tasks_of(config)) else []
+    train = ["train"] if draws_exemplars(config) else []
+    return (*problem_files(config.problems, *own, *train), *suite.files(config), *exemplars.files(config))
 
 
 def estimate(config: Config) -> Estimate:
     from dsm_repro.training.planning import base_shape
 
     evaluation = config.evaluation
-    problems = evaluation.problems or WHOLE_SET
+    sizes = [suite.size_of(config, task, WHOLE_SET) for task in suite.tasks_of(config)]
+    problems = sum(sizes)
     asked = problems * evaluation.samples if evaluation.samples > 1 else 0
-    traced = min(evaluation.curve_problems or problems, problems) * (1 + config.rl.snapshots)
-    runs = len(evaluation.modes) * len(evaluation.tasks)
+    traced = sum(min(evaluation.curve_problems or size, size) for size in sizes) * (1 + config.rl.snapshots)
+    runs = len(evaluation.modes)
     count = (problems + asked + (traced if has_curve(config) else 0)) * runs
     length = config.evaluation.max_tokens
-    programs = count if "pot" in config.evaluation.modes else 0
+    programs = count if runs_programs(config) else 0
     shape = base_shape(config)
     return Estimate(
         tokens=float(count * length),

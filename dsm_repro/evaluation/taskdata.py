@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
+from dsm_repro.evaluation import exemplars, suite
+from dsm_repro.evaluation.router import route
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning.formats import cot_target, pot_target, prompt
 from dsm_repro.reasoning.problemset import load_problems
@@ -17,29 +20,64 @@ from dsm_repro.reasoning.problemset import load_problems
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-#: lm-eval calls ``load_dataset`` with the YAML's arguments only: the arm's config and its test problems come this way
-SUBJECT: ContextVar[tuple[Config, list[Problem]]] = ContextVar("evaluation_subject")
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked now: the problems of each task, to be answered in this mode."""
+
+    config: Config
+    problems: dict[str, list[Problem]]
+    mode: str
+
+
+#: lm-eval calls ``load_dataset`` with the YAML's arguments only, so the rest comes this way
+SUBJECT: ContextVar[Subject] = ContextVar("evaluation_subject")
 #: exemplars are drawn by lm-eval's sampler from this many training problems
 FEWSHOT_POOL = 64
 
 
-def test_problems(config: Config) -> list[Problem]:
-    """The questions that the arm is scored on: the same ones for every arm of a sweep."""
-    return load_problems(config.problems, "test", config.evaluation.problems, config.evaluation.problems_seed)
+def test_problems(config: Config) -> dict[str, list[Problem]]:
+    """Task -> the questions that the arm is scored on: the same ones for every arm of a sweep."""
+    return {task: suite.load(config, task) for task in suite.tasks_of(config)}
 
 
-def problems_digest(problems: list[Problem]) -> str:
+def problems_digest(problems: Sequence[Problem]) -> str:
     """Names the test set in the protocol: equal digests, equal questions and gold answers in equal order."""
     rows = [(problem.id, problem.question, problem.answer) for problem in problems]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
-def _document(problem: Problem, mode: str, template: str) -> dict[str, Any]:
+def _document(problem: Problem, task: str, subject: Subject) -> dict[str, Any]:
+    config, mode = subject.config, subject.mode
+    template, language = config.prompts, suite.language_of(config, task)
+    # of a conversation with the tool, only the model's first stretch could be shown
     target = cot_target(problem.cot, template) if mode == "cot" else pot_target(problem.program, template)
-    return {**asdict(problem), "mode": mode, "prompt": prompt(problem.question, mode, template), "target": target}
+    choices = suite.has_choices(config, task)
+    routed, rule = route(problem.question) if mode == "router" else (mode, "")
+    if exemplars.is_fixed(config):
+        wording = exemplars.wording_of(task, language, choices)
+        asked = exemplars.prompt(config, task, mode, problem.question, wording)
+    else:
+        asked = prompt(problem.question, routed, template, language)
+    return {
+        **asdict(problem),
+        "mode": mode,
+        "prompt": asked,
+        "target": target,
+        "choices": choices,
+        # who chose between words and a program, where it was not the mode: a rule, or nobody yet
+        "routed": routed,
+        "rule": rule,
+        "language": language,
+    }
 
 
-def load_dataset(mode: str, **_: Any) -> DatasetDict:
+def drawn_shots(config: Config) -> int:
+    """How many training problems lm-eval puts before each question."""
+    return 0 if exemplars.is_fixed(config) else config.evaluation.shots
+
+
+def load_dataset(task: str, **_: Any) -> DatasetDict:
     """The splits of one task, as lm-eval's ``custom_dataset`` wants them.
 
     Raises:
@@ -47,11 +85,12 @@ def load_dataset(mode: str, **_: Any) -> DatasetDict:
     """
     from datasets import Dataset, DatasetDict
 
-    config, test = SUBJECT.get()
+    subject = SUBJECT.get()
+    config, mode = subject.config, subject.mode
     # lm-eval asks for the few-shot split of every task, also where it takes nothing from it
-    splits = {"test": test, "train": _exemplars(config, mode) if config.evaluation.shots else []}
+    splits = {"test": subject.problems[task], "train": _exemplars(config, mode) if drawn_shots(config) else []}
     return DatasetDict(
-        {name: Dataset.from_list([_document(p, mode, config.prompts) for p in rows]) for name, rows in splits.items()}
+        {name: Dataset.from_list([_document(p, task, subject) for p in rows]) for name, rows in splits.items()}
     )
 
 

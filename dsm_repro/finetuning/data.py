@@ -14,9 +14,9 @@ from dsm_repro.reasoning.formats import Passage, cot_target, encode, pot_target,
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMATS = ("cot", "pot", "tool", "both", "none")
+FORMATS = ("cot", "pot", "tool", "both", "hybrid", "none")
 #: where an example's kind of answer is not the format's own name
-MODES_OF = {"both": ("cot", "pot")}
+MODES_OF = {"both": ("cot", "pot"), "hybrid": ("cot", "pot", "hybrid")}
 #: label of a token that is read and not learnt
 IGNORED = -100
 
@@ -65,13 +65,13 @@ def check_format(name: str) -> None:
 
 
 def modes_of(problems: Sequence[Problem], format_name: str) -> list[str]:
-    """The format of each problem's one example; ``both`` alternates within each category.
+    """The kind of each problem's one example; ``both`` and ``hybrid`` alternate within each category.
 
     One example per problem whatever the format, so arms that differ in it see the same questions and
     the same number of examples.
     """
     check_format(format_name)
-    if format_name != "both":
+    if format_name not in MODES_OF:
         return [format_name] * len(problems)
     seen: dict[str, int] = defaultdict(int)
     modes = []
@@ -79,6 +79,22 @@ def modes_of(problems: Sequence[Problem], format_name: str) -> list[str]:
         modes.append(("cot", "pot")[seen[problem.category] % 2])
         seen[problem.category] += 1
     return modes
+
+
+def prompts_of(problems: Sequence[Problem], format_name: str) -> list[str]:
+    """The mode that each problem's prompt asks for: its example's own, or with ``hybrid`` every other time neither.
+
+    Of four of a category, two in words and two as programs, the latter two do not say which.
+    """
+    modes = modes_of(problems, format_name)
+    if format_name != "hybrid":
+        return modes
+    seen: dict[str, int] = defaultdict(int)
+    asked = []
+    for problem, mode in zip(problems, modes, strict=True):
+        asked.append("hybrid" if seen[problem.category] % 4 >= 2 else mode)
+        seen[problem.category] += 1
+    return asked
 
 
 def examples(
@@ -99,7 +115,8 @@ def examples(
         DataError: a problem that lacks the solution its format needs.
     """
     made = []
-    for problem, mode in zip(problems, modes_of(problems, format_name), strict=True):
+    kinds = zip(modes_of(problems, format_name), prompts_of(problems, format_name), strict=True)
+    for problem, (mode, asked) in zip(problems, kinds, strict=True):
         two_styles = mode == "cot" and problem.cot_terse != problem.cot
         terse = two_styles and is_terse(problem, terse_share, seed)
         solution = problem.cot if mode == "cot" else problem.program
@@ -118,7 +135,7 @@ def examples(
         else:
             target = pot_target(solution, template) if mode == "pot" else cot_target(solution, template)
             passages = (Passage(target, written=True),)
-        made.append(Example(problem.id, mode, terse, prompt(problem.question, mode, template), passages))
+        made.append(Example(problem.id, mode, terse, prompt(problem.question, asked, template), passages))
     return made
 
 

@@ -3,14 +3,15 @@
 ``config.prompts`` chooses a template: ``miniature`` is as short as can be, for tiny models with tiny
 contexts; ``release`` is the wording of the DeepSeek-Math release, its ``User:``/``Assistant:`` wrap
 included. A mode is how the model answers: ``cot`` in words, ``pot`` with a Python program, ``tool`` with words
-and programs in turn: it calls the tool, reads what its program printed and goes on (§3.1).
+and programs in turn: it calls the tool, reads what its program printed and goes on (§3.1). ``hybrid`` asks for words
+or a program and leaves the choice to the model.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError
@@ -18,7 +19,7 @@ from dsm_repro.config.errors import ConfigError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-MODES = ("cot", "pot", "tool")
+MODES = ("cot", "pot", "tool", "hybrid")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Template:
     answer: str
     #: what stands for the output of a program that failed; {name} is the error's name, {error} its whole last line
     failure: str
+    #: prompts for questions in Chinese, where they differ
+    chinese: dict[str, str] = field(default_factory=dict)
+    #: in an evaluation, whoever has not ended the text is asked to go on, with an answer of the tool or without
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,12 @@ class Passage:
 TEMPLATES = {
     "miniature": Template(
         version=1,
-        prompts={"cot": "{question}\nAnswer:", "pot": "{question}\nProgram:", "tool": "{question}\nTool:"},
+        prompts={
+            "cot": "{question}\nAnswer:",
+            "pot": "{question}\nProgram:",
+            "tool": "{question}\nTool:",
+            "hybrid": "{question}\nSolution:",
+        },
         fenced=False,
         call="\nOutput:",
         answer="\n{output}\n",
@@ -63,6 +73,8 @@ TEMPLATES = {
             "\n\nAssistant:",
             "pot": "User: {question}\nPlease integrate natural language reasoning with programs to solve the problem "
             "above, and put your final answer within \\boxed{}.\n\nAssistant:",
+            # ours: the release always says which
+            "hybrid": "User: {question}\nPlease put your final answer within \\boxed{}.\n\nAssistant:",
             # the release has this one wording for programs
             "tool": "User: {question}\nPlease integrate natural language reasoning with programs to solve the problem "
             "above, and put your final answer within \\boxed{}.\n\nAssistant:",
@@ -71,11 +83,22 @@ TEMPLATES = {
         call="```output",
         answer="\n{output}\n```\n",
         failure="Runtime errors: {error}",
+        chinese={
+            "hybrid": "User: {question}\n请把最终答案放置于\\boxed{}中。\n\nAssistant:",
+            "cot": "User: {question}\n请通过逐步推理来解答问题，并把最终答案放置于\\boxed{}中。\n\nAssistant:",
+            "pot": "User: {question}\n请结合自然语言和Python程序语言来解答问题，并把最终答案放置于\\boxed{}中。"
+            "\n\nAssistant:",
+            "tool": "User: {question}\n请结合自然语言和Python程序语言来解答问题，并把最终答案放置于\\boxed{}中。"
+            "\n\nAssistant:",
+        },
+        # the release leaves a call without a program unanswered, and goes on with what the length limit cut
+        goes_on=True,
     ),
 }
 
 #: a fenced program; a completion cut by the token limit may lack the closing fence
 _FENCE = re.compile(r"```(?:python|py)[ \t]*\r?\n(.*?)(?:```|\Z)", re.DOTALL)
+_OUTPUT = re.compile(r"```output[ \t]*\r?\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def _template(name: str) -> Template:
@@ -85,16 +108,17 @@ def _template(name: str) -> Template:
         raise ConfigError(f"prompts={name}: no such template. Use one of: {', '.join(TEMPLATES)}.") from None
 
 
-def _wording(mode: str, template: str) -> str:
-    prompts = _template(template).prompts
+def _wording(mode: str, template: str, language: str = "en") -> str:
+    known = _template(template)
+    prompts = {**known.prompts, **known.chinese} if language == "zh" else known.prompts
     if mode not in prompts:
         raise ConfigError(f"mode={mode}: template {template} has no such mode. Use one of: {', '.join(prompts)}.")
     return prompts[mode]
 
 
-def prompt(question: str, mode: str, template: str) -> str:
-    """What the model reads. Raises ConfigError for an unknown mode or template."""
-    return _wording(mode, template).replace("{question}", question.strip())
+def prompt(question: str, mode: str, template: str, language: str = "en") -> str:
+    """What the model reads. ``language`` is the question's, en or zh. Raises ConfigError for an unknown name."""
+    return _wording(mode, template, language).replace("{question}", question.strip())
 
 
 def cot_target(text: str, template: str) -> str:
@@ -138,6 +162,32 @@ def calls_tool(passage: str, template: str) -> bool:
     """Whether the model, in what it has written since the tool's last answer, calls it."""
     # a passage starts on a line of its own
     return _template(template).call in f"\n{passage}"
+
+
+def call_of(template: str) -> str:
+    """What the model writes to have its program run."""
+    return _template(template).call
+
+
+def goes_on(template: str) -> bool:
+    """Whether an evaluation asks on where there was nothing to answer; see :class:`Template`."""
+    return _template(template).goes_on
+
+
+def before_call(passage: str, template: str) -> str:
+    """What the model wrote up to its call; all of it where it calls nothing."""
+    return f"\n{passage}".partition(_template(template).call)[0].removeprefix("\n")
+
+
+def with_call(text: str, template: str) -> str:
+    """A passage with the call behind it, on a line of its own."""
+    call = _template(template).call
+    return f"{text}{call if call.startswith(chr(10)) else chr(10) + call}"
+
+
+def ends_in_program(text: str, template: str) -> bool:
+    """Whether the text ends where a fenced program does. The release runs it then, whatever stopped the model."""
+    return _template(template).fenced and text.rstrip().endswith("```")
 
 
 def program_called(passages: Sequence[str], template: str) -> str | None:
@@ -186,6 +236,11 @@ def graded_text(passages: Sequence[Passage], template: str) -> str:
     return "".join(p.text if p.written else f"\n```output\n{p.text.strip()}\n```\n" for p in passages)
 
 
+def tool_outputs(text: str) -> list[str]:
+    """What the tool said in a text as :func:`graded_text` gives it, call by call."""
+    return [output.strip() for output in _OUTPUT.findall(text)]
+
+
 def program_of(completion: str, template: str) -> str | None:
     """The program in a ``pot`` completion, None where it holds none.
 
@@ -198,10 +253,17 @@ def program_of(completion: str, template: str) -> str | None:
     return body if body.strip() else None
 
 
-def template_id(mode: str, template: str) -> str:
-    """Names the wording in a protocol record, such as ``release/cot/1``."""
-    _wording(mode, template)
-    return f"{template}/{mode}/{_template(template).version}"
+def chosen(completion: str, template: str) -> str:
+    """Whether an answer to a ``hybrid`` prompt is in words (``cot``) or a program (``pot``): as the targets begin."""
+    if _template(template).fenced:
+        return "pot" if _FENCE.search(completion) else "cot"
+    return "pot" if completion.startswith("\n") else "cot"
+
+
+def template_id(mode: str, template: str, language: str = "en") -> str:
+    """Names the wording in a protocol record: ``release/cot/1``, and ``release/cot/1/zh`` where it is another."""
+    other = _wording(mode, template, language) != _wording(mode, template)
+    return f"{template}/{mode}/{_template(template).version}{f'/{language}' if other else ''}"
 
 
 def encode(passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

@@ -60,7 +60,7 @@ def _read(path: Path, key: str, count: int | None) -> Iterator[Problem]:
                 if count is not None and number > count:
                     return
                 if line.strip():
-                    yield _problem(json.loads(line))
+                    yield problem_of(json.loads(line))
     except OSError as error:
         raise DataError(f"{key}={path}: cannot be read ({error.strerror}). Give an existing file.") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -69,7 +69,8 @@ def _read(path: Path, key: str, count: int | None) -> Iterator[Problem]:
         ) from error
 
 
-def _problem(row: dict[str, Any]) -> Problem:
+def problem_of(row: dict[str, Any]) -> Problem:
+    """One line of a file; raises KeyError, TypeError or ValueError for one without question and answer."""
     question, answer = str(row["question"]), str(row["answer"])
     cot = str(row.get("cot") or "")
     if _RESULT in answer:

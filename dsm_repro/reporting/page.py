@@ -6,7 +6,7 @@ from dsm_repro.reporting import accounts, at_k, at_k_plots, corpus_plots, curve_
 from dsm_repro.reporting.blocks import Figure, Finding, Page, Section
 from dsm_repro.reporting.measures import Results
 from dsm_repro.reporting.records import Sweep
-from dsm_repro.reporting.sections import account, corpus, curves, results, training
+from dsm_repro.reporting.sections import account, calibration, corpus, curves, results, training
 from dsm_repro.reporting.sections import at_k as sampled
 
 _SMALL_SCALES = {"smoke", "mini"}
@@ -116,6 +116,7 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
     sections = [
         *forest,
         results.arms(found, accounts.arm_costs(sweep), "accuracy.svg" in drawn),
+        calibration.section(sweep, banner),
         results.comparisons(found),
         sampled.section(at_k.lines(found), found, drawn),
         curves.section(sweep, found, drawn),

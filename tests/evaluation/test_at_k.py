@@ -184,7 +184,7 @@ def test_drawing_more_answers_leaves_the_first_as_it_is(model_folder: Path, tmp_
     assert record["results"] == alone["results"]
     assert record["protocol"]["cot"].pop("sampled") == "6 answers at temperature 0.7, top-p 1"
     assert record["protocol"] == alone["protocol"]
-    assert [r["id"] for r in rows] == [p.id for p in problems_of(small(1))]
+    assert [r["id"] for r in rows] == [p.id for p in problems_of(small(1))["miniature"]]
     assert at_k["k"] == [1, 2, 4, 6] and at_k["n"] == 6
     assert at_k["pass"][0] == pytest.approx(at_k["maj"][0]) == pytest.approx(np.mean([r["c"] for r in rows]) / 6)
     assert all(sum(votes for _, votes, _ in r["classes"]) + r["no_answer"] == r["n"] for r in rows)

@@ -72,10 +72,12 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Make the k-th traced model right on the first k questions; gives the folders that were asked, in order."""
     asked: list[Path] = []
 
-    def accuracy_of(ctx: StageContext, folder: Path, problems: list[Any]) -> dict[str, list[bool]]:
+    def accuracy_of(ctx: StageContext, folder: Path, problems: dict[str, list[Any]]) -> dict[str, list[bool]]:
         asked.append(folder)
         ctx.progress(1, 2, "answers")
-        return {mode: [i < len(asked) for i in range(len(problems))] for mode in ctx.config.evaluation.modes}
+        return {
+            mode: [i < len(asked) for i in range(len(problems["miniature"]))] for mode in ctx.config.evaluation.modes
+        }
 
     monkeypatch.setattr(curve, "accuracy_of", accuracy_of)
     return asked
@@ -88,7 +90,7 @@ def test_the_curve_has_the_start_each_snapshot_and_the_end(
     found, ctx = run(config, artifacts, tmp_path / "a")
     rl = artifacts["rl"]
     assert answers == [artifacts["sft"] / "model", rl / "snapshots" / "1", rl / "snapshots" / "3"]
-    assert found["questions"] == [f"miniature/{p.id}" for p in problems_of(config)]
+    assert found["questions"] == [f"miniature/{p.id}" for p in problems_of(config)["miniature"]]
     points = found["modes"]["cot"]
     assert [p["step"] for p in points] == [0, 4, 9, 12]
     assert [p["flops"] for p in points] == [0, 350, 750, 1050]
@@ -108,7 +110,7 @@ def test_fewer_problems_along_the_way_are_the_first_ones(
     config = small()
     config.evaluation.curve_problems = 2
     found, ctx = run(config, artifacts, tmp_path / "a")
-    assert found["questions"] == [f"miniature/{p.id}" for p in problems_of(config)[:2]]
+    assert found["questions"] == [f"miniature/{p.id}" for p in problems_of(config)["miniature"][:2]]
     assert [p["n"] for p in found["modes"]["cot"]] == [2, 2, 2, 2]
     assert len((ctx.out / "samples.jsonl").read_text().splitlines()) == 6
 

@@ -7,32 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from dsm_repro.config.schema import Config
 from dsm_repro.evaluation import stage as evaluation
-from dsm_repro.evaluation.model import TransformersLM, _cut
+from dsm_repro.evaluation.answering import _cut
+from dsm_repro.evaluation.model import TransformersLM
 from dsm_repro.evaluation.taskdata import test_problems as problems_of
 from dsm_repro.pipeline.stage import StageContext
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from dsm_repro.miniature.tokenizer import train_on
-    from dsm_repro.training.models import save_model
-
-    folder = tmp_path_factory.mktemp("parent") / "model"
-    tokenizer = train_on(iter(["Find the gcd of 12 and 8. Answer: \\boxed{4} print(x)"] * 10), 270)
-    torch.manual_seed(0)
-    shape = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True, pad_token_id=0, eos_token_id=1,
-        bos_token_id=None,
-    )  # fmt: skip
-    save_model(LlamaForCausalLM(shape), tokenizer, folder)
-    return folder
 
 
 def run(model_folder: Path, out: Path, config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -65,7 +46,7 @@ def test_two_runs_give_the_same_samples_and_batches_do_not_matter(model_folder: 
 
 def test_every_problem_is_scored_once_and_the_summary_is_theirs(model_folder: Path, tmp_path: Path) -> None:
     record, samples = run(model_folder, tmp_path / "a", small(["cot"]))
-    assert [s["id"] for s in samples] == [p.id for p in problems_of(small(["cot"]))]
+    assert [s["id"] for s in samples] == [p.id for p in problems_of(small(["cot"]))["miniature"]]
     result = record["results"]["cot"]
     assert result["n"] == 16
     assert result["truncated"] == sum(s["truncated"] for s in samples) / 16
@@ -86,10 +67,10 @@ def test_every_problem_is_scored_once_and_the_summary_is_theirs(model_folder: Pa
 def test_verdicts_on_known_completions(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, completion: Any, correct: bool
 ) -> None:
-    from dsm_repro.evaluation.model import Generation
+    from dsm_repro.evaluation.answering import Generation
 
     config = small([mode])
-    known = {p.question: completion(p) for p in problems_of(config)}
+    known = {p.question: completion(p) for p in problems_of(config)["miniature"]}
 
     def answer(self: TransformersLM, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         for request in requests:
@@ -114,6 +95,32 @@ def test_greedy_evaluation_does_not_depend_on_the_seed() -> None:
     assert evaluation.identity(one) == evaluation.identity(two)
     one.evaluation.temperature = two.evaluation.temperature = 0.7
     assert evaluation.identity(one) != evaluation.identity(two)
+
+
+#: identities of this stage as artifacts are stored under; a new setting may enter only where it is used
+COT = {
+    "tasks": ["miniature"], "modes": ["cot"], "problems": 800, "problems_seed": 0, "shots": 0, "max_tokens": 1024,
+    "temperature": 0.0, "top_p": None, "prompts": "miniature", "source": "miniature", "exemplars_seed": None,
+    "dtype": "float32", "grader": {"name": "math_verify", "timeout": 5.0}, "sandbox": None, "seed": None,
+}  # fmt: skip
+SANDBOX = {"timeout": 10.0, "memory_mb": 512, "output_bytes": 10_000}
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"), [(["cot"], COT), (["pot"], {**COT, "modes": ["pot"], "sandbox": SANDBOX})]
+)
+def test_identities_of_stored_evaluations_are_what_they_were(modes: list[str], expected: dict[str, Any]) -> None:
+    config = Config()
+    config.rl.method, config.evaluation.modes = "none", modes
+    assert evaluation.identity(config) == expected
+
+
+def test_the_tools_settings_are_part_of_the_identity_only_where_it_is_called() -> None:
+    one, two = small(["tool"]), small(["tool"])
+    two.tool.rounds = 5
+    assert evaluation.identity(one) != evaluation.identity(two)
+    one.evaluation.modes = two.evaluation.modes = ["cot", "pot"]
+    assert evaluation.identity(one) == evaluation.identity(two)
 
 
 def test_stop_strings_cut_at_the_first() -> None:

@@ -1,0 +1,330 @@
+"""The benchmarks: rows as the release and the hub have them, where they are looked for, how they are asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dsm_repro.config.compose import compose
+from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.config.schema import BenchmarkPlacesConfig
+from dsm_repro.evaluation import stage, suite
+from dsm_repro.evaluation.answers import answer_of
+from dsm_repro.evaluation.run import TASKS
+from dsm_repro.miniature.problems import Problem
+from dsm_repro.reasoning import formats
+
+#: task -> (row, question starts with, question ends with, answer, category, level)
+ROWS: dict[str, list[tuple[dict[str, Any], str, str, str, str, int]]] = {
+    "gsm8k": [
+        ({"question": "2 and 2?", "answer": "It is <<2+2=4>>4.\n#### 1,004"}, "2 and 2?", "?", "1004", "all", 0),
+        ({"id": "7", "question": "q", "cot": "c", "answer": "4"}, "q", "q", "4", "all", 0),
+    ],
+    "svamp": [({"id": "svamp_1", "question": "how many ?", "answer": "14.0"}, "how", "?", "14.0", "all", 0)],
+    "math": [
+        (
+            {
+                "problem": "Find $x$.", "level": "Level 5", "type": "Algebra",
+                "solution": "First $\\boxed{1}$, so $x = \\boxed{\\frac{1}{2}}$.",
+            },
+            "Find", ".", "\\frac{1}{2}", "Algebra", 5,
+        )
+    ],
+    "math500": [
+        (
+            {
+                "problem": "p", "level": 2, "subject": "Geometry", "solution": "s $\\boxed{3}$", "answer": "3",
+                "unique_id": "test/geometry/1.json",
+            },
+            "p", "p", "3", "Geometry", 2,
+        )
+    ],
+    "ocw": [({"problem": "A star.", "solution": "s", "answer": "3.3e12"}, "A star.", ".", "3.3e12", "all", 0)],
+    "sat": [
+        (
+            {"question": "Which?", "options": "A) 1 B) f(x) C) 3 D) 4", "Answer": "B"},
+            "Which?\nWhat of the following is the right choice?", "(A) 1 (B) f(x) (C) 3 (D) 4", "B", "all", 0,
+        ),
+        ({"Question": "Which?", "Possible Answers": "A) 1 B) 2", "Answer": "A"}, "Which", "(A) 1 (B) 2", "A", "all", 0),
+    ],
+    "mmlu_stem": [
+        ({"question": "q", "options": ["a", 2, "c", "d"], "answer": "C"}, "q\n", "(B) 2, (C) c, (D) d", "C", "all", 0),
+        ({"question": "q", "choices": ["a", "b"], "answer": 1, "subject": "law"}, "q", "(B) b", "B", "law", 0),
+    ],
+    "cmath": [({"question": "还剩多少？", "golden": "1,200", "grade": 3}, "还剩", "？", "1200", "grade 3", 3)],
+    "mgsm_zh": [
+        ({"messages": [{"role": "user", "content": "问题"}], "answer": "1,0"}, "问题", "问题", "10", "all", 0),
+        ({"question": "问题：几个？", "answer": None, "answer_number": 18}, "几个", "？", "18", "all", 0),
+    ],
+    "gaokao_cloze": [
+        ({"question": "求值", "answer": "$1$;$2$"}, "求值", "求值", "$1$, $2$", "all", 0),
+        ({"query": "问题：求值\n答案：", "answer": "5"}, "求值", "求值", "5", "all", 0),
+    ],
+    "gaokao_qa": [
+        (
+            {"question": "哪个", "options": ["(A)一", "(B)二"], "label": "B"},
+            "哪个\n从以下选项中选择:    (A)一", "(B)二", "B", "all", 0,
+        ),
+        (
+            {"query": "问题：哪个 选项：(A)一 (B)二\n答案：", "choices": ["(A)一", "(B)二"], "gold": [1]},
+            "哪个\n从", "(B)二", "B", "all", 0,
+        ),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", ROWS)
+def test_rows_of_the_release_and_of_the_hub_are_read(task: str) -> None:
+    for row, start, end, answer, category, level in ROWS[task]:
+        problem = suite.BENCHMARKS[task].read(row)
+        assert problem.question.startswith(start) and problem.question.endswith(end), problem.question
+        assert (problem.answer, problem.category, problem.level) == (answer, category, level)
+
+
+def test_every_benchmark_has_rows_above_and_a_task_of_lm_eval() -> None:
+    assert {b.whole or task for task, b in suite.BENCHMARKS.items()} == set(ROWS)
+    named = {}
+    for path in TASKS.glob("[!_]*.yaml"):
+        text = path.read_text()
+        # functions are resolved by lm-eval; none of these files has one
+        found = yaml.safe_load(text)
+        named[path.stem] = found.get("group") or found["task"]
+        assert text.startswith(f"# dsm run evaluation.tasks=[{path.stem}]\n")
+    assert named == {task: f"dsm_{task}" for task in suite.TASKS}
+
+
+def test_a_place_can_be_given_for_every_benchmark() -> None:
+    assert set(vars(BenchmarkPlacesConfig())) == {b.whole or task for task, b in suite.BENCHMARKS.items()}
+
+
+def test_published_sizes_add_up() -> None:
+    assert sum(size for _, size in suite.MATH_PARTS.values()) == suite.BENCHMARKS["math"].size == 5000
+
+
+def written(folder: Path, task: str, rows: list[dict[str, Any]] | None = None) -> Path:
+    path = folder / task / "test.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows or [row for row, *_ in ROWS[task]]))
+    return path
+
+
+def config(folder: Path, *words: str) -> Any:
+    return compose(["scale=smoke", "evaluation.problems=null", f"evaluation.folder={folder}", *words])
+
+
+def test_a_folder_comes_before_the_hub_and_a_word_before_both(tmp_path: Path) -> None:
+    path, other = written(tmp_path, "math"), written(tmp_path / "other", "math")
+    assert suite.place_of(config(tmp_path), "math") == path
+    assert suite.place_of(config(tmp_path), "math_algebra") == path
+    assert suite.place_of(config(tmp_path, f"evaluation.data.math={other}"), "math") == other
+    assert suite.place_of(config(tmp_path, f"evaluation.data.math={other.parent}"), "math") == other
+    assert suite.place_of(config(tmp_path, "evaluation.data.math=hub"), "math").path == "EleutherAI/hendrycks_math"
+    assert suite.place_of(config(tmp_path), "math500").path == "HuggingFaceH4/MATH-500"
+    release = tmp_path / "mgsm_zh" / "mgsm_zh.jsonl"
+    release.parent.mkdir()
+    release.write_text("")
+    assert suite.place_of(config(tmp_path), "mgsm_zh") == release
+
+
+def test_the_identity_tells_the_places_and_the_files_are_inputs(tmp_path: Path) -> None:
+    path = written(tmp_path, "math")
+    one = config(tmp_path, "evaluation.tasks=[math, math500]")
+    assert stage.identity(one)["benchmarks"] == {"math": "file", "math500": "hub: HuggingFaceH4/MATH-500/test"}
+    assert stage.inputs(one) == (path,)
+    both = config(tmp_path, "evaluation.tasks=[miniature, math_by_category]")
+    assert len(stage.identity(both)["benchmarks"]) == 7 and stage.inputs(both) == (path,)
+
+
+def test_a_test_set_of_the_arms_own_stays_what_it_was(tmp_path: Path) -> None:
+    path = written(tmp_path, "gsm8k")
+    own = config(
+        tmp_path, "problems.source=jsonl", f"problems.test_path={path}", "evaluation.tasks=[gsm8k]", "prompts=release"
+    )
+    assert "benchmarks" not in stage.identity(own) and stage.inputs(own) == (path,)
+    assert [p.answer for p in suite.load(own, "gsm8k")] == ["#### 1,004".removeprefix("#### "), "4"]
+
+
+def test_the_hub_is_asked_for_each_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import datasets
+
+    asked = []
+
+    def load_dataset(path: str, name: str | None, split: str) -> list[dict[str, Any]]:
+        asked.append((path, name, split))
+        if name == "prealgebra":
+            raise ConnectionError("no network")
+        return [{"problem": f"p {name}", "level": "Level 1", "type": "Algebra", "solution": "$\\boxed{1}$"}]
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    found = suite.load(config(tmp_path, "evaluation.problems=2"), "math")
+    assert [p.question for p in found] == ["p algebra", "p counting_and_probability"] and len(asked) == 2
+    with pytest.raises(
+        DataError, match=r"hendrycks_math \(prealgebra\): cannot be had \(no network\).*evaluation\.data"
+    ):
+        suite.load(config(tmp_path), "math")
+
+
+def test_problems_with_one_id_are_told_apart(tmp_path: Path) -> None:
+    row = {"question": "q", "answer": "1"}
+    written(tmp_path, "svamp", [row, row, {"question": "r", "answer": "1"}])
+    ids = [p.id for p in suite.load(config(tmp_path), "svamp")]
+    assert len(set(ids)) == 3 and ids[1] == f"{ids[0]}/2"
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "said"),
+    [
+        ("math", {"problem": "p", "solution": "no box"}, r"line 1: not a row of math \(IndexError"),
+        ("sat", {"question": "q", "options": "A) 1", "Answer": "both"}, r"answer 'both' is none of A, B"),
+        ("cmath", {"question": "q"}, r"KeyError\('golden'\); it has: question\)\. CMATH: ``question``, ``golden``"),
+        ("svamp", {"question": " ", "answer": "1"}, "an empty question or answer"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_refused_with_its_place(tmp_path: Path, task: str, row: Any, said: str) -> None:
+    written(tmp_path, task, [row])
+    with pytest.raises(DataError, match=said):
+        suite.load(config(tmp_path), task)
+
+
+def test_unknown_tasks_and_tasks_without_data_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"evaluation\.tasks=minif2f: unknown\. Use one or more of miniature, gsm8k"):
+        stage.inputs(config(tmp_path, "evaluation.tasks=[minif2f]"))
+    with pytest.raises(ConfigError, match=r"svamp: the hub has no data set of it .*evaluation\.data\.svamp=FILE"):
+        stage.inputs(config(tmp_path, "evaluation.tasks=[svamp]"))
+    with pytest.raises(DataError, match=r"nothere\.jsonl cannot be read"):
+        suite.load(config(tmp_path, "evaluation.data.math=nothere.jsonl"), "math")
+
+
+def test_chinese_questions_get_the_chinese_wording_of_the_release() -> None:
+    assert formats.prompt("几个？", "cot", "release", "zh") == (
+        "User: 几个？\n请通过逐步推理来解答问题，并把最终答案放置于\\boxed{}中。\n\nAssistant:"
+    )
+    assert "请结合自然语言和Python程序语言来解答问题" in formats.prompt("q", "tool", "release", "zh")
+    assert formats.prompt("q", "cot", "miniature", "zh") == formats.prompt("q", "cot", "miniature")
+    assert formats.template_id("cot", "release", "zh") == "release/cot/1/zh"
+    assert formats.template_id("cot", "miniature", "zh") == "miniature/cot/1"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The domain is $\\boxed{[2,5)}$.\nFinal Answer: The final answer is (B). I hope it is correct.", "B"),
+        ("so the choice is \\boxed{\\text{(C)}}", "C"),
+        ("A triangle has 3 sides. The answer is D", "D"),
+        ("答案是 C", "C"),
+        ("综上，选 A。", "A"),
+        ("(E)", "E"),
+        ("A good question about CAB", None),
+    ],
+)
+def test_a_choice_is_the_letter_named_last(text: str, answer: str | None) -> None:
+    assert answer_of({"choices": True}, text).answer == answer
+
+
+def test_a_program_that_prints_a_choice_names_its_letter() -> None:
+    assert answer_of({"choices": True}, "", "x\n(B) 12").answer == "B"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("99-90=9。所以答案是：9。", "9"),
+        ("所以答案是：$\\frac{1}{2}$。", "\\frac{1}{2}"),
+        ("答案是 3，再看 \\boxed{4}", "4"),
+        ("一共 12 个", "12"),
+    ],
+)
+def test_a_chinese_answer_stands_behind_its_words(text: str, answer: str) -> None:
+    assert answer_of({"language": "zh"}, text).answer == answer
+    assert answer_of({"language": "en"}, "So the answer is 5.").answer == "5"
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, right: Any) -> list[str]:
+    """A model that gives the right answer where ``right(problem's question)``; the prompts it was given."""
+    from dsm_repro.evaluation.answering import Generation
+    from dsm_repro.evaluation.model import TransformersLM
+
+    asked: list[str] = []
+
+    def answer(self: TransformersLM, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        texts = []
+        for request in requests:
+            asked.append(request.args[0])
+            text = f" \\boxed{{{request.doc['answer'] if right(request.doc['question']) else 'nothing'}}}"
+            self.generations[(request.task_name, request.doc_id, 0)] = Generation(text, 3, False)
+            texts.append(text)
+        return texts
+
+    monkeypatch.setattr(TransformersLM, "generate_until", answer)
+    return asked
+
+
+def evaluated(settings: Any, out: Path, folder: Path) -> dict[str, Any]:
+    from dsm_repro.pipeline.stage import StageContext
+
+    out.mkdir()
+    stage.run(StageContext(settings, out, out, {"base": folder.parent}))
+    return json.loads((out / "record.json").read_text())
+
+
+def test_several_benchmarks_in_one_evaluation_each_have_their_figures(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for task in ROWS:
+        written(tmp_path, task)
+    asked = answering(monkeypatch, lambda question: "Find" not in question)
+    words = ("pretrain=none", "sft=none", "rl=none", "prompts=release")
+    settings = config(tmp_path, *words, f"evaluation.tasks=[{','.join(ROWS)}]")
+    record = evaluated(settings, tmp_path / "out", model_folder)["results"]["cot"]
+    assert record["n"] == sum(map(len, ROWS.values()))
+    assert {task: found["accuracy"] for task, found in record["by_task"].items() if found["accuracy"] < 1} == {
+        "math": 0.0
+    }
+    assert record["by_category"]["Geometry"] == {"n": 1, "accuracy": 1.0}
+    assert record["by_level"]["5"] == {"n": 1, "accuracy": 0.0}
+    chinese = [prompt for prompt in asked if "请通过逐步推理" in prompt]
+    assert len(chinese) == sum(len(ROWS[task]) for task in ("cmath", "mgsm_zh", "gaokao_cloze", "gaokao_qa"))
+
+
+def test_the_group_of_lm_eval_has_the_accuracy_of_all_of_math(model_folder: Path, tmp_path: Path) -> None:
+    from lm_eval import simple_evaluate
+    from lm_eval.api.model import LM
+    from lm_eval.tasks import TaskManager
+
+    from dsm_repro.config.schema import GraderConfig
+    from dsm_repro.evaluation.scoring import SCORER, Scorer
+    from dsm_repro.evaluation.taskdata import SUBJECT, Subject, test_problems
+    from dsm_repro.reasoning.grading import Grader
+
+    rows = [
+        {"problem": f"{part} {i}", "level": "Level 1", "type": part, "solution": f"$\\boxed{{{i}}}$"}
+        for count, (part, _) in enumerate(suite.MATH_PARTS.values(), 1)
+        for i in range(count)
+    ]
+    written(tmp_path, "math", rows)
+
+    class AlwaysZero(LM):
+        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+            return ["\\boxed{0}"] * len(requests)
+
+        loglikelihood = loglikelihood_rolling = None
+
+    settings = config(tmp_path, "evaluation.tasks=[math_by_category]", "prompts=release")
+    problems: dict[str, list[Problem]] = test_problems(settings)
+    assert [len(found) for found in problems.values()] == [1, 2, 3, 4, 5, 6, 7]
+    with Grader(GraderConfig()) as grader:
+        tokens = SUBJECT.set(Subject(settings, problems, "cot")), SCORER.set(Scorer(grader, None, "release"))
+        found = simple_evaluate(
+            model=AlwaysZero(),
+            tasks=["dsm_math_by_category"],
+            task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
+            bootstrap_iters=0,
+        )
+        SUBJECT.reset(tokens[0])
+        SCORER.reset(tokens[1])
+    assert found["groups"]["dsm_math_by_category"]["accuracy,none"] == pytest.approx(7 / 28)
+    assert found["results"]["dsm_math_geometry"]["accuracy,none"] == pytest.approx(1 / 3)
