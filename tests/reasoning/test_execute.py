@@ -10,7 +10,7 @@ import pytest
 from dsm_repro.cli import main
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import SandboxConfig
-from dsm_repro.reasoning.sandbox import controller
+from dsm_repro.reasoning.sandbox import Sandbox, controller
 from dsm_repro.reasoning.sandbox.backends import ISOLATED
 from dsm_repro.reasoning.sandbox.command import execute_file
 
@@ -78,6 +78,20 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytes
     source = write(tmp_path / "in.jsonl", {"id": 0, "program": "print(1)"})
     assert main(["execute", str(source), "--out", str(tmp_path / "gone" / "out")]) == 1
     assert "--out=" in capsys.readouterr().err
+
+
+def test_isolation_that_breaks_down_on_the_way_leaves_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(sandbox: Sandbox, program: str) -> None:
+        raise ConfigError("sandbox.backend=bwrap: it worked before and now does not.")
+
+    monkeypatch.setattr(controller, "probe", lambda name: None)
+    monkeypatch.setattr(Sandbox, "run", run)
+    source = write(tmp_path / "in.jsonl", *({"id": i, "program": "print(1)"} for i in range(100)))
+    with pytest.raises(ConfigError, match="now does not"):
+        execute_file(source, tmp_path / "out.jsonl", SandboxConfig(), workers=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_without_isolation_nothing_runs_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ isolates, programs run with your rights, and ``backend`` says ``subprocess``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -54,6 +55,9 @@ def execute_file(source: Path, out: Path, config: SandboxConfig, workers: int) -
         part.replace(out)
     except OSError as error:
         raise DataError(f"--out={out}: cannot be written ({error.strerror}). Give another file.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return counts
 
 

@@ -2,8 +2,8 @@
 
 It confines only what it starts, so each program has an interpreter of its own, without a warm sympy: slower. Time,
 output and what a program leaves behind are still ours to limit (``supervisor.py``). It is weaker than namespaces: a
-program sees true process numbers, and may make any number of (empty) files until its time is up; they are removed
-with its directory.
+program sees true process numbers, and may make any number of (empty) files until its time is up. They are removed
+with its directory, unless the owner of the sandbox is killed while the program runs: that leaves the directory.
 """
 
 from __future__ import annotations
