@@ -13,6 +13,8 @@ from typing import Any
 
 from dsm_repro.reasoning.extraction import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS, Extracted, boxed, extract
 
+#: names these rules in a protocol; raised when one changes
+ID = "choices and Chinese/1"
 _LETTER = re.compile(r"(?<![A-Za-z])\(?([A-E])\)?(?![A-Za-z])")
 _NAMED = re.compile(r"(?:answer|choice) is|答案(?:是|为)|选择?", re.IGNORECASE)
 _CHINESE = re.compile(r"答案(?:是|为)\s*[:：]?\s*([^\n。；]+)")

@@ -68,14 +68,14 @@ def wording_of(task: str, language: str, choices: bool) -> Wording:
     return _PROBLEM if task.startswith("math") or task == "ocw" else _Q_AND_A
 
 
-def prompt(config: Config, task: str, mode: str, question: str, wording: Wording) -> str:
-    """Exemplars and question. Raises ConfigError, DataError as :func:`exemplars`."""
-    shown = []
+def shown(config: Config, task: str, mode: str, wording: Wording) -> str:
+    """What stands before each question of a task. Raises ConfigError, DataError as :func:`exemplars`."""
+    texts = []
     for one in exemplars(config, task, mode):
         asked = wording.question.replace("{question}", one.question.strip())
         answered = f"{wording.space}{one.cot.strip()}" if mode == "cot" else pot_target(one.program, config.prompts)
-        shown.append(f"{asked}{answered}")
-    return wording.between.join([*shown, wording.question.replace("{question}", question.strip())])
+        texts.append(f"{asked}{answered}{wording.between}")
+    return "".join(texts)
 
 
 def exemplars(config: Config, task: str, mode: str) -> list[Exemplar]:

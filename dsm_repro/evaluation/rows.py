@@ -42,9 +42,7 @@ def _first(row: dict[str, Any], *names: str) -> Any:
 def word_problem(row: dict[str, Any]) -> Problem:
     """GSM8K, SVAMP and files of our own: ``question`` and ``answer``."""
     made = problem_of(row)
-    return _made(
-        {**row, "id": row.get("id")}, made.question, made.answer.replace(",", ""), made.cot, made.category, made.level
-    )
+    return _made(row, made.question, made.answer.replace(",", ""), made.cot, made.category, made.level)
 
 
 def competition(row: dict[str, Any]) -> Problem:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dsm_repro.config.resolve import PROGRAM_MODES, runs_programs
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import backends, conversation, exemplars, router, sampled, suite
+from dsm_repro.evaluation import answers, backends, conversation, exemplars, router, sampled, suite
 from dsm_repro.evaluation.answering import AnsweringLM, Generation
 from dsm_repro.evaluation.backends import BackendLM
 from dsm_repro.evaluation.conversation import Conversation, ToolLoop
@@ -326,6 +326,8 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
     from importlib.metadata import version
 
     warmth, nucleus = config.evaluation.temperature, config.evaluation.top_p
+    tasks = suite.tasks_of(config)
+    special = any(suite.has_choices(config, task) or suite.language_of(config, task) != "en" for task in tasks)
     drawn = {"sampled": sampled.protocol(config.evaluation)} if config.evaluation.samples > 1 else {}
     return {
         "task": ", ".join(config.evaluation.tasks),
@@ -333,7 +335,7 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
         "shots": config.evaluation.shots,
         "decoding": "greedy" if warmth == 0 else f"temperature {warmth}, top-p {nucleus}",
         "max_tokens": config.evaluation.max_tokens,
-        "extractor": "release order/1",
+        "extractor": "release order/1" + (f", {answers.ID}" if special else ""),
         "grader": grader.id,
         "sandbox": sandbox.backend if sandbox is not None and mode in PROGRAM_MODES else None,
         "engine": f"lm-eval {version('lm-eval')}, {_engine(config.evaluation.engine)}",

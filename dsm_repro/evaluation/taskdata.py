@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
 from dsm_repro.evaluation import exemplars, suite
+from dsm_repro.evaluation.exemplars import Wording
 from dsm_repro.evaluation.router import route
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning.formats import cot_target, pot_target, prompt
@@ -47,16 +48,15 @@ def problems_digest(problems: Sequence[Problem]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
-def _document(problem: Problem, task: str, subject: Subject) -> dict[str, Any]:
+def _document(problem: Problem, task: str, subject: Subject, few_shot: tuple[str, Wording] | None) -> dict[str, Any]:
     config, mode = subject.config, subject.mode
     template, language = config.prompts, suite.language_of(config, task)
     # of a conversation with the tool, only the model's first stretch could be shown
     target = cot_target(problem.cot, template) if mode == "cot" else pot_target(problem.program, template)
-    choices = suite.has_choices(config, task)
     routed, rule = route(problem.question) if mode == "router" else (mode, "")
-    if exemplars.is_fixed(config):
-        wording = exemplars.wording_of(task, language, choices)
-        asked = exemplars.prompt(config, task, mode, problem.question, wording)
+    if few_shot is not None:
+        before, wording = few_shot
+        asked = before + wording.question.replace("{question}", problem.question)
     else:
         asked = prompt(problem.question, routed, template, language)
     return {
@@ -64,7 +64,7 @@ def _document(problem: Problem, task: str, subject: Subject) -> dict[str, Any]:
         "mode": mode,
         "prompt": asked,
         "target": target,
-        "choices": choices,
+        "choices": suite.has_choices(config, task),
         # who chose between words and a program, where it was not the mode: a rule, or nobody yet
         "routed": routed,
         "rule": rule,
@@ -87,10 +87,17 @@ def load_dataset(task: str, **_: Any) -> DatasetDict:
 
     subject = SUBJECT.get()
     config, mode = subject.config, subject.mode
+    few_shot = None
+    if exemplars.is_fixed(config):
+        wording = exemplars.wording_of(task, suite.language_of(config, task), suite.has_choices(config, task))
+        few_shot = exemplars.shown(config, task, mode, wording), wording
     # lm-eval asks for the few-shot split of every task, also where it takes nothing from it
     splits = {"test": subject.problems[task], "train": _exemplars(config, mode) if drawn_shots(config) else []}
     return DatasetDict(
-        {name: Dataset.from_list([_document(p, task, subject) for p in rows]) for name, rows in splits.items()}
+        {
+            name: Dataset.from_list([_document(p, task, subject, few_shot) for p in rows])
+            for name, rows in splits.items()
+        }
     )
 
 

@@ -17,7 +17,8 @@ WORDS = ("scale=smoke", "evaluation=few_shot", "prompts=release", "pretrain=none
 
 
 def asked(config: Any, task: str, mode: str = "cot", language: str = "en", choices: bool = False) -> str:
-    return exemplars.prompt(config, task, mode, "How many?", exemplars.wording_of(task, language, choices))
+    wording = exemplars.wording_of(task, language, choices)
+    return exemplars.shown(config, task, mode, wording) + wording.question.replace("{question}", "How many?")
 
 
 def test_gsm8k_has_wei_et_als_eight_in_the_releases_wording() -> None:

@@ -274,20 +274,21 @@ def evaluated(settings: Any, out: Path, folder: Path) -> dict[str, Any]:
 def test_several_benchmarks_in_one_evaluation_each_have_their_figures(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for task in ROWS:
+    tasks = ("math", "math500", "sat", "cmath")
+    for task in tasks:
         written(tmp_path, task)
     asked = answering(monkeypatch, lambda question: "Find" not in question)
     words = ("pretrain=none", "sft=none", "rl=none", "prompts=release")
-    settings = config(tmp_path, *words, f"evaluation.tasks=[{','.join(ROWS)}]")
+    settings = config(tmp_path, *words, f"evaluation.tasks=[{','.join(tasks)}]")
     record = evaluated(settings, tmp_path / "out", model_folder)["results"]["cot"]
-    assert record["n"] == sum(map(len, ROWS.values()))
+    assert record["n"] == sum(len(ROWS[task]) for task in tasks)
     assert {task: found["accuracy"] for task, found in record["by_task"].items() if found["accuracy"] < 1} == {
         "math": 0.0
     }
     assert record["by_category"]["Geometry"] == {"n": 1, "accuracy": 1.0}
     assert record["by_level"]["5"] == {"n": 1, "accuracy": 0.0}
     chinese = [prompt for prompt in asked if "请通过逐步推理" in prompt]
-    assert len(chinese) == sum(len(ROWS[task]) for task in ("cmath", "mgsm_zh", "gaokao_cloze", "gaokao_qa"))
+    assert len(chinese) == len(ROWS["cmath"])
 
 
 def test_the_group_of_lm_eval_has_the_accuracy_of_all_of_math(model_folder: Path, tmp_path: Path) -> None:

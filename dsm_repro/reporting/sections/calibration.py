@@ -38,8 +38,10 @@ def calibrated(sweep: Sweep) -> list[Calibrated]:
     records = {run.arm: run.evaluation.record for run in sweep.runs if run.evaluation is not None}
     found = []
     for entry in lookup(sweep.claim.get("reference") or ()):
-        source, arm, *mode, task = entry.id.split(".")
-        if source != "release" or arm not in records:
+        if not entry.id.startswith("release."):
+            continue
+        _, arm, *mode, task = entry.id.split(".")
+        if arm not in records:
             continue
         wanted = mode[0] if mode else "cot"
         measured = _of_task(records[arm], "tool" if wanted == "program" else wanted, task)
