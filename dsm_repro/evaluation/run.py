@@ -154,8 +154,9 @@ class _Session:
 
     def _run(self, lm: AnsweringLM, task: str, mode: str, repeats: int) -> list[dict[str, Any]]:
         """One lm-eval run, each document answered ``repeats`` times; its samples in the order of the documents."""
-        from lm_eval import simple_evaluate
+        from lm_eval.evaluator import evaluate as lm_evaluate
         from lm_eval.tasks import TaskManager
+        from transformers import set_seed
 
         name, config = _name(task), self.config
         changed: dict[str, Any] = {}
@@ -172,18 +173,13 @@ class _Session:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                results = simple_evaluate(
-                    model=lm,
-                    tasks=[asked],
-                    num_fewshot=drawn_shots(config),
-                    task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
-                    log_samples=True,
-                    bootstrap_iters=0,
-                    random_seed=config.seeds.evaluate,
-                    numpy_random_seed=config.seeds.evaluate,
-                    torch_random_seed=config.seeds.evaluate,
-                    fewshot_random_seed=config.evaluation.problems_seed,
-                )
+                # its simple_evaluate also asks the machine what is installed, which takes longer than a tiny model
+                asked_tasks = TaskManager(include_path=str(TASKS), include_defaults=False).load([asked])
+                for each in asked_tasks["tasks"].values():
+                    each.set_config(key="num_fewshot", value=drawn_shots(config))
+                    each.set_fewshot_seed(seed=config.evaluation.problems_seed)
+                set_seed(config.seeds.evaluate)
+                results = lm_evaluate(lm, asked_tasks, log_samples=True, bootstrap_iters=0)
         finally:
             SUBJECT.reset(tokens[0])
             SCORER.reset(tokens[1])
