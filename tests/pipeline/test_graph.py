@@ -19,7 +19,8 @@ def flagship() -> Graph:
 
 def test_ancestors_shared_by_all_arms_are_in_the_graph_once(flagship: Graph) -> None:
     stages = [node.stage for node in flagship.nodes.values()]
-    assert [stages.count(s) for s in ("corpus", "base", "pretrain", "sft")] == [1, 1, 1, 1]
+    assert [stages.count(s) for s in ("corpus", "base", "pretrain")] == [1, 1, 1]
+    assert stages.count("sft") == 3  # seeds start there
     assert stages.count("rl") == 6  # two methods, three seeds
     assert stages.count("evaluate") == 9
     assert flagship.separate == 9 * 5 + 6
@@ -33,8 +34,12 @@ def test_parents_come_in_earlier_waves(flagship: Graph) -> None:
 
 
 def test_shared_stage_knows_every_arm_that_uses_it(flagship: Graph) -> None:
-    (sft,) = [node for node in flagship.nodes.values() if node.stage == "sft"]
-    assert sft.arms == list(range(9))
+    (pretrain,) = [node for node in flagship.nodes.values() if node.stage == "pretrain"]
+    assert pretrain.arms == list(range(9))
+    fine_tuned = [node.arms for node in flagship.nodes.values() if node.stage == "sft"]
+    assert sorted(map(len, fine_tuned)) == [3, 3, 3] and sorted(arm for arms in fine_tuned for arm in arms) == list(
+        range(9)
+    )
 
 
 def test_until_cuts_the_graph() -> None:

@@ -26,7 +26,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_shared_stages_are_listed_once_and_nothing_is_written(store: Path) -> None:
     _, _, plan = prepare(expand(["sweep=rl_algorithm"]), REGISTRY)
     assert [row.stage for row in plan.rows].count("pretrain") == 1
-    assert (plan.to_do, plan.unique, plan.separate) == (19, 19, 51)
+    assert (plan.to_do, plan.unique, plan.separate) == (21, 21, 51)
     assert not store.exists()
     assert json.loads(plan.to_json())["rows"][0]["hit"] is False
 

@@ -52,17 +52,17 @@ def index(store: Path, name: str = "rl_algorithm") -> dict[str, Any]:
 def test_each_unique_stage_runs_once_and_the_same_command_again_runs_none(store: Path) -> None:
     sweep = expand(["sweep=rl_algorithm", "sweep.replicates.seeds=[0,1]"])
     outcome = execute(sweep, REGISTRY, one_by_one)
-    assert (outcome.exit_code, outcome.executed) == (0, 14)
-    assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 1, "rl": 4, "evaluate": 6}
+    assert (outcome.exit_code, outcome.executed) == (0, 15)
+    assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 2, "rl": 4, "evaluate": 6}
     told = index(store)
     assert told["finished"] is not None
-    assert told["dedup"] == {"stages_executed": 14, "stages_separate": 34, "stages_executed_now": 14}
+    assert told["dedup"] == {"stages_executed": 15, "stages_separate": 34, "stages_executed_now": 15}
     assert {state for arm in told["arms"] for state in arm["states"].values()} == {"done"}
 
     before = (store / "sweeps" / "rl_algorithm" / "arms.json").read_bytes()
     again = execute(sweep, REGISTRY, one_by_one)
     assert (again.exit_code, again.executed) == (0, 0)
-    assert sum(ran(store).values()) == 14
+    assert sum(ran(store).values()) == 15
     assert (store / "sweeps" / "rl_algorithm" / "arms.json").read_bytes() == before
 
 
