@@ -71,8 +71,6 @@ class Conversation:
 
 #: conversations that go on, number of the round -> what the model writes behind each
 Writer = Callable[[Sequence[Conversation], int], list[Stretch]]
-#: programs -> what came of each
-Runner = Callable[[Sequence[str]], dict[str, "Execution"]]
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class ToolLoop:
 
     template: str
     tool: ToolConfig
-    run: Runner
+    run: programs.Runner
 
     def __call__(self, prompts: Sequence[str], write: Writer) -> list[Conversation]:
         """One conversation for each prompt, in their order."""

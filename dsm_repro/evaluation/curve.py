@@ -43,9 +43,9 @@ def trace(ctx: StageContext, start: Path, rl: Path) -> None:
         told = replace(ctx, on_progress=_part_of(ctx, number, len(models)))
         for mode, right in accuracy_of(told, folder, problems).items():
             points[mode].append(_point(spent, right))
-    final = _final(ctx.out)
+    final, end = _final(ctx.out), _end(rl)
     for mode in part.modes:
-        points[mode].append(_point(_end(rl), [final[mode, *question] for question in questions]))
+        points[mode].append(_point(end, [final[mode, *question] for question in questions]))
     value = {"questions": ["/".join(question) for question in questions], "modes": points}
     (ctx.out / CURVE_FILE).write_text(json.dumps(value, indent=1, sort_keys=True))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.reasoning import formats
@@ -10,6 +10,9 @@ from dsm_repro.reasoning import formats
 if TYPE_CHECKING:
     from dsm_repro.config.schema import SandboxConfig
     from dsm_repro.reasoning.sandbox import Execution, Sandbox
+
+#: programs -> what came of each
+Runner = Callable[[Sequence[str]], dict[str, "Execution"]]
 
 #: what the tool says of a program that was ended. What it had printed until then depends on the clock and is not told.
 ENDED = {

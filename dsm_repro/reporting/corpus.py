@@ -14,10 +14,10 @@ from itertools import pairwise
 from typing import Any
 
 from dsm_repro.reporting.records import Run, Sweep
+from dsm_repro.reporting.values import items, mapping, number, records
 
 #: characters of a foreign text that are shown
 PRINTED = 240
-_LARGEST = 1e300
 
 
 @dataclass(frozen=True)
@@ -124,27 +124,6 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             leaves[f"{prefix}{name}"] = value
     return leaves
-
-
-def number(value: object) -> float | None:
-    """A finite number, else None."""
-    # a comparison and not math.isfinite: JSON has integers that no float can hold
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
-        return None
-    return float(value)
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def items(value: object) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else []
-
-
-def records(value: object) -> list[Mapping[str, Any]]:
-    """The mappings of a list."""
-    return [item for item in items(value) if isinstance(item, Mapping)]
 
 
 def histogram(value: object) -> Histogram | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dsm_repro.reporting.corpus import Corpus, Histogram, corpora, histogram, mapping, number, records
+from dsm_repro.reporting.corpus import Corpus, Histogram, corpora, histogram
 from dsm_repro.reporting.plots import COLOURS, INK, finish, new_figure, style_sheet
 from dsm_repro.reporting.records import Sweep
 from dsm_repro.reporting.statistics import wilson
+from dsm_repro.reporting.values import mapping, number, records
 
 _ALL, _ALL_ALPHA = "#888888", 0.45
 _COLLECTED = COLOURS[0]

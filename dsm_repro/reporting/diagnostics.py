@@ -12,6 +12,7 @@ from typing import Any
 
 from dsm_repro.reporting.accounts import stage_artifacts
 from dsm_repro.reporting.records import Sweep
+from dsm_repro.reporting.values import number
 
 #: steps in a window; fewer where a run is too short for two windows that do not overlap
 WINDOW = 10
@@ -64,10 +65,6 @@ class Alarm:
     steps: float | None
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _mean(values: Sequence[float | None]) -> float | None:
     found = [value for value in values if value is not None]
     return fmean(found) if found else None
@@ -75,7 +72,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _share(lines: Lines, part: str, whole: str) -> float | None:
     """Sum of ``part`` over sum of ``whole``, over the lines that have both."""
-    pairs = [(_number(line.get(part)), _number(line.get(whole))) for line in lines]
+    pairs = [(number(line.get(part)), number(line.get(whole))) for line in lines]
     both = [(p, w) for p, w in pairs if p is not None and w is not None]
     total = sum(w for _, w in both)
     return sum(p for p, _ in both) / total if total else None
@@ -90,9 +87,9 @@ def window(lines: Lines) -> Window:
         programs=_share(lines, "programs", "completions"),
         program_errors=_share(lines, "program_errors", "completions"),
         sandbox_failure=_share(lines, "sandbox_failure", "programs"),
-        zero_variance=_mean([_number(line.get("zero_variance_groups")) for line in lines]),
+        zero_variance=_mean([number(line.get("zero_variance_groups")) for line in lines]),
         kept=_share(lines, "groups_kept", "groups_drawn"),
-        kl=_mean([_number(line.get("kl")) for line in lines]),
+        kl=_mean([number(line.get("kl")) for line in lines]),
     )
 
 
@@ -130,7 +127,7 @@ def diagnostics(sweep: Sweep) -> list[Diagnostics]:
         found = windows(artifact.metrics)
         if found:
             runs.setdefault(run.arm, []).append(found)
-            limits[run.arm] = _number((run.config.get("reward") or {}).get("max_ungradable"))
+            limits[run.arm] = number((run.config.get("reward") or {}).get("max_ungradable"))
     return [
         Diagnostics(
             arm,
@@ -149,6 +146,6 @@ def alarms(sweep: Sweep) -> list[Alarm]:
     for run, artifact in stage_artifacts(sweep, "rl"):
         alarm = artifact.record.get("alarm")
         if isinstance(alarm, Mapping):
-            numbers = (_number(alarm.get(name)) for name in ("limit", "worst_share", "worst_step", "steps"))
+            numbers = (number(alarm.get(name)) for name in ("limit", "worst_share", "worst_step", "steps"))
             found.append(Alarm(run.arm, run.seed, str(alarm.get("what") or "ungradable answers"), *numbers))
     return found

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from dsm_repro.reasoning.sandbox import Execution
-
-#: programs -> what came of each
-Runner = Callable[[Sequence[str]], dict[str, "Execution"]]
 
 
 @dataclass
@@ -68,7 +65,7 @@ class ToolSampler:
     tokenizer: PreTrainedTokenizerBase
     template: str
     tool: ToolConfig
-    run: Runner
+    run: programs.Runner
 
     def __call__(
         self,

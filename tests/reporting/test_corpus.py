@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from synthetic_corpus import artifact, run, sweep
 
 from dsm_repro.reporting.blocks import Cell, Fold, Table, Text
-from dsm_repro.reporting.corpus import corpora, histogram, number, printable, varied
+from dsm_repro.reporting.corpus import corpora, histogram, printable, varied
 from dsm_repro.reporting.records import Run, Sweep
 from dsm_repro.reporting.render import render_sweep
 from dsm_repro.reporting.sections.corpus import corpus as section
 from dsm_repro.reporting.sections.corpus_cells import MOST_ROWS, OPEN_ROWS
+from dsm_repro.reporting.values import number
 
 #: the figures that a section may refer to; drawing them is another test's
 DRAWN = ("corpus-scores.svg", "corpus-lengths.svg")

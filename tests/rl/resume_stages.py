@@ -12,11 +12,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rl_methods import steps_reward
 from rl_world import make_config, make_model_folder
 
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Stage, StageContext
+from dsm_repro.rl import budget
 from dsm_repro.rl.rewards import Completions, Rewards
 from dsm_repro.rl.stage import STAGE
 
@@ -36,6 +38,22 @@ def files(out: Path) -> dict[str, bytes]:
     """Every file of an artifact but those that tell times."""
     found = (path for path in sorted(out.rglob("*")) if path.is_file() and path.name not in CLOCKS)
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
+
+
+def run_and_die(ctx: StageContext, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the stage until update ``at`` has been told, and no further."""
+    ledger = budget.Ledger.__call__
+
+    def die(self: budget.Ledger, step: int, *rest: object) -> bool:
+        stop = ledger(self, step, *rest)
+        if step == at:
+            raise KeyboardInterrupt
+        return stop
+
+    with monkeypatch.context() as patched:
+        patched.setattr(budget.Ledger, "__call__", die)
+        with pytest.raises(KeyboardInterrupt):
+            STAGE.run(ctx)
 
 
 def _reward(completions: Completions) -> Rewards:

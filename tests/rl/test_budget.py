@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from resume_stages import run_and_die
 from rl_world import length_reward, make_config, make_context, make_model_folder
 
 from dsm_repro.config.errors import ConfigError, DataError
@@ -203,18 +204,7 @@ def test_a_killed_run_has_the_snapshots_and_times_of_its_steps(
     whole = make_context(tmp_path / "whole", copy.deepcopy(config), model)
     STAGE.run(whole)
     killed = make_context(tmp_path / "killed", copy.deepcopy(config), model)
-    original = budget.Ledger.__call__
-
-    def die(self: budget.Ledger, step: int, *rest: Any) -> bool:
-        stop = original(self, step, *rest)
-        if step == killed_at:
-            raise KeyboardInterrupt
-        return stop
-
-    monkeypatch.setattr(budget.Ledger, "__call__", die)
-    with pytest.raises(KeyboardInterrupt):
-        STAGE.run(killed)
-    monkeypatch.setattr(budget.Ledger, "__call__", original)
+    run_and_die(killed, killed_at, monkeypatch)
     # a checkpoint before the step at which it died, whose snapshot and line of times are there already
     before = lines(killed, "times.jsonl")
     assert len(before) == killed_at == len(snapshots.read(killed.out))

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from resume_stages import run_and_die
 from rl_world import length_reward, make_config, make_context, make_model_folder
 
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.schema import BudgetConfig, Config
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.rl import accounting, budget, estimators, rewards
+from dsm_repro.rl import accounting, estimators, rewards
 from dsm_repro.rl.batch import Batch
 from dsm_repro.rl.exploration import Exploration
 from dsm_repro.rl.preference.pairs import Pair, PairStream, find_pairs, lengths
@@ -226,18 +227,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     sampled = [line["step"] for line in lines(whole) if line["completions"]]
     assert 1 < max(sampled) < 6, sampled
     killed = make_context(tmp_path / "killed", copy.deepcopy(config), model)
-    ledger = budget.Ledger.__call__
-
-    def die(self: budget.Ledger, step: int, *rest: object) -> bool:
-        stop = ledger(self, step, *rest)
-        if step == killed_at:
-            raise KeyboardInterrupt
-        return stop
-
-    monkeypatch.setattr(budget.Ledger, "__call__", die)
-    with pytest.raises(KeyboardInterrupt):
-        STAGE.run(killed)
-    monkeypatch.setattr(budget.Ledger, "__call__", ledger)
+    run_and_die(killed, killed_at, monkeypatch)
     pointer = json.loads((killed.scratch / "resume.json").read_text())
     assert pointer["checkpoint"] == f"checkpoint-{killed_at - 1}"
     resumed = make_context(tmp_path / "killed", copy.deepcopy(config), model)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from resume_stages import run_and_die
 from reward_world import EOS, PAD, make_reward_artifact, metrics_of, small_reward_model
 from rl_world import length_reward, make_config, make_context, make_model_folder
 
@@ -17,7 +18,7 @@ from dsm_repro.config.compose import compose
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import BudgetConfig, Config
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.rl import accounting, budget, estimators, iteration, rewards
+from dsm_repro.rl import accounting, estimators, iteration, rewards
 from dsm_repro.rl.batch import Batch
 from dsm_repro.rl.estimators.grpo import GRPO
 from dsm_repro.rl.experience import Exploration
@@ -221,18 +222,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     whole = context(tmp_path / "whole", config, folder, judge)
     STAGE.run(whole)
     killed = context(tmp_path / "killed", config, folder, judge)
-    ledger = budget.Ledger.__call__
-
-    def die(self: budget.Ledger, step: int, *rest: object) -> bool:
-        stop = ledger(self, step, *rest)  # type: ignore[arg-type]
-        if step == kill:
-            raise KeyboardInterrupt
-        return stop
-
-    monkeypatch.setattr(budget.Ledger, "__call__", die)
-    with pytest.raises(KeyboardInterrupt):
-        STAGE.run(killed)
-    monkeypatch.setattr(budget.Ledger, "__call__", ledger)
+    run_and_die(killed, kill, monkeypatch)
     assert json.loads((killed.scratch / "resume.json").read_text())["checkpoint"] == f"checkpoint-{kill - 1}"
     resumed = context(tmp_path / "killed", config, folder, judge)
     STAGE.run(resumed)

@@ -7,12 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from resume_stages import config_of, files
+from resume_stages import config_of, files, run_and_die
 from rl_methods import TRAINED_HERE, steps_reward
 from rl_world import make_context, make_model_folder
 
-from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.rl import budget, run
+from dsm_repro.rl import run
 from dsm_repro.rl.stage import STAGE
 
 UPDATES = 3
@@ -21,22 +20,6 @@ UPDATES = 3
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model_folder(tmp_path_factory.mktemp("sft") / "model")
-
-
-def run_and_die(ctx: StageContext, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the stage until update ``at`` has been told, and no further."""
-    ledger = budget.Ledger.__call__
-
-    def die(self: budget.Ledger, step: int, *rest: object) -> bool:
-        stop = ledger(self, step, *rest)
-        if step == at:
-            raise KeyboardInterrupt
-        return stop
-
-    with monkeypatch.context() as patched:
-        patched.setattr(budget.Ledger, "__call__", die)
-        with pytest.raises(KeyboardInterrupt):
-            STAGE.run(ctx)
 
 
 #: before the first checkpoint, in the middle of an exploration, at the last update of one

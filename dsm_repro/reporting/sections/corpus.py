@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from dsm_repro.reporting.blocks import DASH, Cell, Fold, Section, Table, Text, count
-from dsm_repro.reporting.corpus import Corpus, corpora, mapping, number, printable, records, varied
+from dsm_repro.reporting.corpus import Corpus, corpora, printable, varied
 from dsm_repro.reporting.deviations import show
 from dsm_repro.reporting.records import Sweep
 from dsm_repro.reporting.sections import corpus_evidence as evidence
@@ -13,6 +13,7 @@ from dsm_repro.reporting.sections import corpus_makeup as makeup
 from dsm_repro.reporting.sections.corpus_cells import ABSENT, NONE, amount, percent, share
 from dsm_repro.reporting.sections.corpus_contamination import contamination
 from dsm_repro.reporting.sections.corpus_rounds import funnel, rounds, score
+from dsm_repro.reporting.values import mapping, number, records
 
 _KEY_SHOWN = 12
 _SETTING_SHOWN = 60

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dsm_repro.reporting.blocks import DASH, Cell, Fold, Table, count
-from dsm_repro.reporting.corpus import items, number, printable
+from dsm_repro.reporting.corpus import printable
+from dsm_repro.reporting.values import items, number
 
 #: rows of a table that stand open; the others are folded away
 OPEN_ROWS = 10

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dsm_repro.reporting.blocks import Cell, Table, Text, cells
-from dsm_repro.reporting.corpus import Corpus, items, mapping, number, printable, records
+from dsm_repro.reporting.corpus import Corpus, printable
 from dsm_repro.reporting.sections.corpus_cells import NONE, amount, columns, fold, foreign, share
+from dsm_repro.reporting.values import items, mapping, number, records
 
 #: key of a row of evidence -> header and cell; the columns are those that the record has, the narrowest first
 _COLUMNS: Mapping[str, tuple[str, Callable[[Mapping[str, Any], str], Cell]]] = {

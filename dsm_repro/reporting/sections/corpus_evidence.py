@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsm_repro.reporting.blocks import Cell, Table, Text, cells, count
-from dsm_repro.reporting.corpus import Corpus, mapping, number, printable, records
+from dsm_repro.reporting.corpus import Corpus, printable
 from dsm_repro.reporting.sections.corpus_cells import (
     ABSENT,
     NONE,
@@ -21,6 +21,7 @@ from dsm_repro.reporting.sections.corpus_cells import (
     percent,
     share,
 )
+from dsm_repro.reporting.values import mapping, number, records
 
 _BY_RULE = "auto"
 _HIDDEN_LABELS = "against the miniature's hidden labels"

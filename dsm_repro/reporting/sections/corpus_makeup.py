@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dsm_repro.reporting.blocks import Figure, Table, cells, count
-from dsm_repro.reporting.corpus import Corpus, Histogram, histogram, mapping, number, printable, records
+from dsm_repro.reporting.corpus import Corpus, Histogram, histogram, printable
 from dsm_repro.reporting.corpus_plots import calibration, figure_name
 from dsm_repro.reporting.sections.corpus_cells import Cell, amount, columns, fold, folded, foreign, percent, ratio
+from dsm_repro.reporting.values import mapping, number, records
 
 
 def scores(one: Corpus, found: Sequence[Corpus], drawn: Collection[str]) -> list[object]:

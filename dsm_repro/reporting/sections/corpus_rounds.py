@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dsm_repro.reporting.blocks import Cell, Table, cells, count
-from dsm_repro.reporting.corpus import Corpus, mapping, number, printable, records
+from dsm_repro.reporting.corpus import Corpus, printable
 from dsm_repro.reporting.sections.corpus_cells import ABSENT, amount, columns, hits_of, ratio, share
+from dsm_repro.reporting.values import mapping, number, records
 
 _STEPS = {"distinct_urls": "distinct URLs", "near_deduplicated": "near-deduplicated"}
 _HIDDEN_LABELS = "Against the miniature's hidden labels"

@@ -8,6 +8,7 @@ from typing import Any
 from dsm_repro.reporting.accounts import stage_artifacts
 from dsm_repro.reporting.blocks import DASH, Cell, Table, cells, count, points, si
 from dsm_repro.reporting.records import Artifact, Sweep
+from dsm_repro.reporting.values import mapping, number
 
 _NOTE = (
     "On held-out questions. Accuracy: scores on the right side of one half, beside always saying the more frequent "
@@ -36,39 +37,29 @@ def table(sweep: Sweep) -> Table | None:
 
 def _row(artifact: Artifact, arms: Mapping[str, None]) -> list[Cell]:
     record = artifact.record
-    examples, held_out = _part(record, "examples"), _part(record, "held_out")
-    last, inner, ranking = (_part(held_out, name) for name in ("last", "inner", "ranking"))
-    ranked = _number(ranking, "share")
+    examples, held_out = mapping(record.get("examples")), mapping(record.get("held_out"))
+    last, inner, ranking = (mapping(held_out.get(name)) for name in ("last", "inner", "ranking"))
+    ranked = number(ranking.get("share"))
     return cells(
         ", ".join(arms),
         str(record.get("kind") or DASH),
-        count(_number(examples, "train")),
-        count(_number(examples, "held_out")),
-        _percent(_number(last, "positive_share")),
+        count(number(examples.get("train"))),
+        count(number(examples.get("held_out"))),
+        _percent(number(last.get("positive_share"))),
         _against_majority(last),
-        _digits(_number(last, "auc"), 3),
-        Cell(_percent(ranked), f"{count(_number(ranking, 'pairs'))} pairs") if ranked is not None else Cell(DASH),
-        _digits(_number(_part(last, "calibration"), "expected_error"), 3),
+        _digits(number(last.get("auc")), 3),
+        Cell(_percent(ranked), f"{count(number(ranking.get('pairs')))} pairs") if ranked is not None else Cell(DASH),
+        _digits(number(mapping(last.get("calibration")).get("expected_error")), 3),
         _against_majority(inner),
         si(artifact.flops, "FLOP"),
     )
 
 
 def _against_majority(judged: Mapping[str, Any]) -> Cell:
-    accuracy, majority = _number(judged, "accuracy"), _number(judged, "majority")
+    accuracy, majority = number(judged.get("accuracy")), number(judged.get("majority"))
     if accuracy is None:
         return Cell(DASH, tone="muted")
     return Cell(_percent(accuracy), "" if majority is None else f"against {_percent(majority)}")
-
-
-def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = record.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _number(record: Mapping[str, Any], name: str) -> float | None:
-    value = record.get(name)
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _percent(share: float | None) -> str:
