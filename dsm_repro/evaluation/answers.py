@@ -11,7 +11,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from dsm_repro.reasoning.extraction import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS, Extracted, boxed, extract
+from dsm_repro.config.schema import Config
+from dsm_repro.evaluation import suite
+from dsm_repro.reasoning.answers import answer_to
+from dsm_repro.reasoning.extraction import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS, Extracted, boxed
 
 #: names these rules in a protocol; raised when one changes
 ID = "choices and Chinese/1"
@@ -22,11 +25,18 @@ _CHINESE = re.compile(r"答案(?:是|为)\s*[:：]?\s*([^\n。；]+)")
 _NEAR = 40
 
 
+def rules_of(config: Config) -> tuple[str, ...]:
+    """The name of these rules where a task of the arm has use for them."""
+    tasks = suite.tasks_of(config)
+    special = any(suite.has_choices(config, task) or suite.language_of(config, task) != "en" for task in tasks)
+    return (ID,) if special else ()
+
+
 def answer_of(document: Mapping[str, Any], completion: str, program_output: str | None = None) -> Extracted:
-    """As :func:`extract`, with the rules of the document's task."""
+    """As :func:`answer_to`, with the rules of the document's task."""
     if program_output is None and document.get("choices"):
         return _choice(completion[-MAX_COMPLETION_CHARS:])
-    found = extract(completion, program_output)
+    found = answer_to(document["answer"], completion, program_output)
     if program_output is None and document.get("language") == "zh" and found.how in ("number", "none"):
         last = _last(_CHINESE, completion[-MAX_COMPLETION_CHARS:])
         answer = last[1].strip().strip("$").strip() if last else ""

@@ -22,7 +22,7 @@ from dsm_repro.evaluation.scoring import SCORER, Scorer
 from dsm_repro.evaluation.taskdata import SUBJECT, Subject, drawn_shots, problems_digest, test_problems
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.reasoning import formats
+from dsm_repro.reasoning import extraction, formats
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.programs import run_distinct
 from dsm_repro.reasoning.sandbox import Sandbox
@@ -322,8 +322,6 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
     from importlib.metadata import version
 
     warmth, nucleus = config.evaluation.temperature, config.evaluation.top_p
-    tasks = suite.tasks_of(config)
-    special = any(suite.has_choices(config, task) or suite.language_of(config, task) != "en" for task in tasks)
     drawn = {"sampled": sampled.protocol(config.evaluation)} if config.evaluation.samples > 1 else {}
     return {
         "task": ", ".join(config.evaluation.tasks),
@@ -331,7 +329,7 @@ def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None
         "shots": config.evaluation.shots,
         "decoding": "greedy" if warmth == 0 else f"temperature {warmth}, top-p {nucleus}",
         "max_tokens": config.evaluation.max_tokens,
-        "extractor": "release order/1" + (f", {answers.ID}" if special else ""),
+        "extractor": ", ".join((f"release order/{extraction.VERSION}", *answers.rules_of(config))),
         "grader": grader.id,
         "sandbox": sandbox.backend if sandbox is not None and mode in PROGRAM_MODES else None,
         "engine": f"lm-eval {version('lm-eval')}, {_engine(config.evaluation.engine)}",

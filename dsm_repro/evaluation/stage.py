@@ -10,9 +10,10 @@ from typing import Any
 
 from dsm_repro.config.resolve import has_stage, model_parent, runs_programs
 from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import exemplars, router, suite
+from dsm_repro.evaluation import answers, exemplars, router, suite
 from dsm_repro.pipeline.cost import generation_flops
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+from dsm_repro.reasoning.answers import identity as identity_of_grading
 
 #: seconds for one sandboxed program
 PROGRAM_SECONDS = 0.02
@@ -54,7 +55,7 @@ def identity(config: Config) -> dict[str, Any]:
         "source": config.problems.source,
         "exemplars_seed": config.problems.seed if shown else None,
         "dtype": config.base.dtype,
-        "grader": {"name": config.grader.name, "timeout": config.grader.timeout},
+        "grader": identity_of_grading(config.grader),
         "sandbox": {
             "timeout": config.sandbox.timeout,
             "memory_mb": config.sandbox.memory_mb,
@@ -68,6 +69,7 @@ def identity(config: Config) -> dict[str, Any]:
         **({"tool": asdict(config.tool)} if "tool" in evaluation.modes else {}),
         **({"router": router.VERSION} if "router" in evaluation.modes else {}),
         **suite.identity(config),
+        **({"answers": list(rules)} if (rules := answers.rules_of(config)) else {}),
         **exemplars.identity(config),
         **({"engine": evaluation.engine} if evaluation.engine != "transformers" else {}),
     }

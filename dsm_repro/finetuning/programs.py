@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dsm_repro.config.errors import DataError
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.reasoning.extraction import extract
+from dsm_repro.reasoning.answers import answer_to
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.programs import run_distinct, tool_says
 from dsm_repro.reasoning.sandbox import Sandbox
@@ -61,7 +61,7 @@ def program_outputs(ctx: StageContext, problems: Sequence[Problem]) -> ProgramOu
         temporary.write_text(json.dumps({"said": said, "backend": backend}))
         temporary.replace(kept)
     ran = [problem for problem in problems if problem.program in said]
-    answers = [(extract("", program_output=said[problem.program]).answer, problem.answer) for problem in ran]
+    answers = [(answer_to(problem.answer, "", said[problem.program]).answer, problem.answer) for problem in ran]
     # most are the same string, and need no grader
     doubtful = list(dict.fromkeys(pair for pair in answers if pair[0] != pair[1]))
     with Grader(config.grader) as grader:

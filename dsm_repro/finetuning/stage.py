@@ -10,6 +10,7 @@ from dsm_repro.config.resolve import model_parent, resolve_model
 from dsm_repro.config.schema import Config
 from dsm_repro.finetuning.data import MODES_OF, check_format
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+from dsm_repro.reasoning import answers
 from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.formats import template_id
 from dsm_repro.reasoning.problemset import problem_files
@@ -44,7 +45,7 @@ def identity(config: Config) -> Any:
         described |= {
             "output_characters": config.tool.output_characters,
             "sandbox": limits(config.sandbox),
-            "grader": asdict(config.grader),
+            "grader": answers.identity(config.grader),
         }
     return described
 

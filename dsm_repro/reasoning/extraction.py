@@ -17,6 +17,9 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
+#: names these rules in a protocol; raised when one changes which answer is found
+VERSION = 2
+
 #: only the end of a longer completion is searched: answers come last
 MAX_COMPLETION_CHARS = 200_000
 #: a longer find is not an answer and is passed over

@@ -8,9 +8,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dsm_repro.reasoning import formats, programs
-from dsm_repro.reasoning.extraction import extract
+from dsm_repro.reasoning.answers import answer_to
 from dsm_repro.reasoning.formats import Passage
-from dsm_repro.rl.rewards import Completions, RewardFunction, Rewards
+from dsm_repro.rl.rewards import Completions, RewardFunction, Rewards, answers_in
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,7 +32,10 @@ class ProgramAnswers:
         ran = programs.run_distinct([program for program in called if program is not None], self.sandbox)
         executions = [None if program is None else ran[program] for program in called]
         printed = ["" if execution is None else execution.stdout for execution in executions]
-        answers = [extract("", program_output=output).answer for output in printed]
+        answers = [
+            answer_to(problem.answer, "", output).answer
+            for problem, output in zip(completions.problems, printed, strict=True)
+        ]
         rewards = self.reward(replace(completions, answers=answers))
         return replace(rewards, counts={**rewards.counts, **programs.counts(executions)})
 
@@ -52,11 +55,11 @@ class ToolAnswers:
         """Reward the answers; what the tool wrote is told from the policy's words by the batch, not by the text."""
         batch = completions.batch
         rows = zip(batch.completion_ids.tolist(), batch.written.tolist(), batch.lengths.tolist(), strict=True)
-        answers = [
-            extract(formats.graded_text(self._passages(ids[:length], written[:length]), self.template)).answer
+        texts = [
+            formats.graded_text(self._passages(ids[:length], written[:length]), self.template)
             for ids, written, length in rows
         ]
-        return self.reward(replace(completions, answers=answers))
+        return self.reward(replace(completions, answers=answers_in(texts, completions.problems)))
 
     def _passages(self, ids: Sequence[int], written: Sequence[int]) -> list[Passage]:
         parts = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dsm_repro.config.schema import RewardConfig
 from dsm_repro.miniature.problems import Problem
-from dsm_repro.reasoning.extraction import extract
+from dsm_repro.reasoning.answers import answer_to
 from dsm_repro.rl.estimators.base import Steps
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ class RewardFunction(Protocol):
     def __call__(self, completions: Completions) -> Rewards: ...
 
 
+def answers_in(texts: Sequence[str], problems: Sequence[Problem]) -> list[str | None]:
+    """What each text answers to its problem, None where nothing is found."""
+    return [answer_to(problem.answer, text).answer for text, problem in zip(texts, problems, strict=True)]
+
+
 def verdicts(grader: Grader, answers: Sequence[str | None], problems: Sequence[Problem]) -> list[Verdict]:
     """The grader's verdict on each answer to its problem; equal pairs are graded once."""
     pairs = [(found, problem.answer) for found, problem in zip(answers, problems, strict=True)]
@@ -81,7 +86,7 @@ class RuleReward:
         """Grade each completion against its question's answer."""
         answers = completions.answers
         if answers is None:
-            answers = [extract(text).answer for text in completions.texts]
+            answers = answers_in(completions.texts, completions.problems)
         given = verdicts(self.grader, answers, completions.problems)
         counts = dict.fromkeys(STATUSES.values(), 0)
         for verdict in given:

@@ -11,6 +11,7 @@ from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.resolve import has_stage, model_parent, resolve_model
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+from dsm_repro.reasoning import answers
 from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.problemset import problem_files
 from dsm_repro.reasoning.programs import limits
@@ -48,7 +49,7 @@ def identity(config: Config) -> dict[str, Any]:
     return {
         "rl": rl,
         "reward": reward,
-        "grader": asdict(config.grader),
+        "grader": answers.identity(config.grader),
         "problems": problems,
         "prompts": config.prompts,
         "seed": config.seeds.rl,

@@ -14,6 +14,8 @@ from dsm_repro.evaluation.answering import _cut
 from dsm_repro.evaluation.model import TransformersLM
 from dsm_repro.evaluation.taskdata import test_problems as problems_of
 from dsm_repro.pipeline.stage import StageContext
+from dsm_repro.reasoning.extraction import VERSION
+from dsm_repro.reasoning.grading.registry import RULES_VERSION
 
 
 def run(model_folder: Path, out: Path, config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -101,7 +103,8 @@ def test_greedy_evaluation_does_not_depend_on_the_seed() -> None:
 COT = {
     "tasks": ["miniature"], "modes": ["cot"], "problems": 800, "problems_seed": 0, "shots": 0, "max_tokens": 1024,
     "temperature": 0.0, "top_p": None, "prompts": "miniature", "source": "miniature", "exemplars_seed": None,
-    "dtype": "float32", "grader": {"name": "math_verify", "timeout": 5.0}, "sandbox": None, "seed": None,
+    "dtype": "float32", "sandbox": None, "seed": None,
+    "grader": {"name": "math_verify", "timeout": 5.0, "rules": RULES_VERSION, "extraction": VERSION},
 }  # fmt: skip
 SANDBOX = {"timeout": 10.0, "memory_mb": 512, "output_bytes": 10_000}
 

@@ -21,7 +21,6 @@ from dsm_repro.config.schema import Config
 from dsm_repro.config.validate import faults
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.reasoning.extraction import Extracted
 from dsm_repro.reasoning.grading import Verdict
 from dsm_repro.rl import accounting
 from dsm_repro.rl.batch import Batch
@@ -146,6 +145,7 @@ TEXTS = {
     "solve:1+1=2.": [" \\boxed{4}", " \\boxed{4}", " \\boxed{9}", " \\boxed{9}"],
     "solve:1+1=2. 2+2=4.": [" \\boxed{4}"] * 4,
     "solve:1+1=2. 2+2=5.": [" \\boxed{5}"] * 4,
+    "both:": ["\\boxed{1} or \\boxed{2}", "\\boxed{2}"],
 }
 
 
@@ -169,14 +169,16 @@ class Exact:
         return [Verdict("correct" if answer == gold else "incorrect", "") for answer, gold in pairs]
 
 
-def labelled(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> tuple[labels.Labelled, list[str]]:
+def labelled(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch, question: str = "solve:", gold: str = "4"
+) -> tuple[labels.Labelled, list[str]]:
     config, asked = small_reward_model(make_config(), kind), []
     config.rl.max_completion_length, config.reward_model.completions = 64, 4
     monkeypatch.setattr(labels, "sample", scripted(folder, asked))
     monkeypatch.setattr(labels.formats, "prompt", lambda question, mode, template: question)
     completer = load_model(folder, "float32", "cpu")
     labeller = labels.Labeller(config, completer, load_tokenizer(folder), Exact())  # type: ignore[arg-type]
-    return labeller(0, [Problem("id", "", 0, "solve:", "4", "", "", "")]), asked
+    return labeller(0, [Problem("id", "", 0, question, gold, "", "", "")]), asked
 
 
 def test_a_step_is_labelled_by_the_share_of_its_completions_that_are_right(
@@ -200,6 +202,13 @@ def test_an_outcome_label_is_the_verdict_at_the_last_token(folder: Path, monkeyp
     assert [list(example.labels) for example in found.examples] == [[1.0], [0.0]]
     assert [list(example.ends) for example in found.examples] == [[len(e.completion) - 1] for e in found.examples]
     assert asked == ["solve:"] and found.completed == 0
+
+
+def test_the_boxes_of_a_solution_are_as_many_answers_as_the_gold_has(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, _ = labelled(folder, "outcome", monkeypatch, "both:", "1, 2")
+    assert [example.correct for example in found.examples] == [True, False]
 
 
 def test_held_out_questions_are_whole_questions() -> None:
@@ -275,7 +284,7 @@ def test_rewards_are_the_models_probabilities_and_verdicts_the_rules(folder: Pat
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labels, "verdicts", judged_by_text)
-    monkeypatch.setattr(labels, "extract", lambda text: Extracted(text, "number"))
+    monkeypatch.setattr(labels, "answers_in", lambda texts, problems: texts)
     # a random model hardly ever ends a sentence
     monkeypatch.setattr(labels, "step_ends", lambda ids, *rest: sorted({0, (len(ids) - 1) // 2, len(ids) - 1}))
 

@@ -320,6 +320,16 @@ def test_an_answer_is_found_in_the_order_of_the_release(
     assert seen.answers == [answer]
 
 
+def test_boxes_of_a_conversation_are_as_many_answers_as_the_gold_has(model, tokenizer, monkeypatch) -> None:
+    text = "\\boxed{1} or \\boxed{2}"
+    follow(monkeypatch, tokenizer, lambda *_: [*tokenizer(text)["input_ids"], 1])
+    drawn = draw(make_sampler(tokenizer, say("")), model, [[40]], 1, 90)
+    for gold, answer in (("2, 1", "1, 2"), ("2", "2")):
+        seen = Seen()
+        ToolAnswers(seen, tokenizer, "miniature")(Completions([text], [replace(PROBLEM, answer=gold)], drawn.batch))
+        assert seen.answers == [answer]
+
+
 @pytest.fixture
 def pretended() -> Iterator[Any]:
     class Pretended:

@@ -17,8 +17,7 @@ from typing import Any
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import GraderConfig
-from dsm_repro.reasoning.extraction import extract
-from dsm_repro.reasoning.grading.compare import members
+from dsm_repro.reasoning.answers import answer_to
 from dsm_repro.reasoning.grading.grader import Grader
 from dsm_repro.reasoning.grading.registry import rule_set
 
@@ -126,7 +125,7 @@ def _line(text: str, where: str) -> _Line:
     if "prediction" in row:
         prediction = None if row["prediction"] is None else _text(row["prediction"], "prediction", where)
         return _Line(row["id"], gold, prediction, "given")
-    found = extract(_text(row["completion"], "completion", where), boxes=members(gold))
+    found = answer_to(gold, _text(row["completion"], "completion", where))
     return _Line(row["id"], gold, found.answer, found.how)
 
 

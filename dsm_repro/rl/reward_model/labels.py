@@ -17,12 +17,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from dsm_repro.config.schema import Config
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning import formats
-from dsm_repro.reasoning.extraction import extract
-from dsm_repro.reasoning.grading import Grader
+from dsm_repro.reasoning.grading import Grader, Verdict
 from dsm_repro.reasoning.steps import step_ends
 from dsm_repro.rl import accounting
 from dsm_repro.rl.reward_model.examples import Example
-from dsm_repro.rl.rewards import STATUSES, verdicts
+from dsm_repro.rl.rewards import STATUSES, answers_in, verdicts
 from dsm_repro.rl.rollouts import Sampling, sample
 from dsm_repro.training.models import model_shape
 
@@ -68,7 +67,7 @@ class Labeller:
         samples = self.config.reward_model.samples
         solutions, spent = self._draw(prompts, samples, self.limit, f"{part}/solutions")
         owners = [index for index in range(len(problems)) for _ in range(samples)]
-        found = verdicts(self.grader, self._answers(solutions), [problems[owner] for owner in owners])
+        found = self._verdicts(solutions, [problems[owner] for owner in owners])
         correct = [verdict.status == "correct" for verdict in found]
         counts = dict.fromkeys(STATUSES.values(), 0)
         for verdict in found:
@@ -118,7 +117,7 @@ class Labeller:
                 for i in range(repeats)
             ]
             asked = [problems[owner] for owner, _ in chunk for _ in range(repeats)]
-            right = [verdict.status == "correct" for verdict in verdicts(self.grader, self._answers(whole), asked)]
+            right = [verdict.status == "correct" for verdict in self._verdicts(whole, asked)]
             for row, key in enumerate(chunk):
                 shares[key] = sum(right[row * repeats : (row + 1) * repeats]) / repeats
         return shares, flops, tokens
@@ -139,9 +138,10 @@ class Labeller:
         counted = accounting.Lengths([len(prompt) for prompt in prompts], groups)
         return rows, (accounting.generate(self.shape, counted), counted.completion_tokens)
 
-    def _answers(self, rows: Sequence[Sequence[int]]) -> list[str | None]:
+    def _verdicts(self, rows: Sequence[Sequence[int]], problems: Sequence[Problem]) -> list[Verdict]:
+        """The rule's, on completions given as token ids, each to its problem."""
         texts = self.tokenizer.batch_decode([list(row) for row in rows], skip_special_tokens=True)
-        return [extract(str(text)).answer for text in texts]
+        return verdicts(self.grader, answers_in(texts, problems), problems)
 
 
 def _noise(seed: int, what: str) -> torch.Generator:

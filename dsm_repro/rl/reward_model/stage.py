@@ -9,6 +9,7 @@ from typing import Any
 from dsm_repro.config.resolve import model_parent, resolve_model
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
+from dsm_repro.reasoning import answers
 from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.problemset import problem_files
 from dsm_repro.training.planning import training_estimate, training_flops
@@ -46,7 +47,7 @@ def identity(config: Config) -> dict[str, Any]:
         "kind": config.reward.kind,
         "reward_model": settings,
         "sampling": {"max_completion_length": config.rl.max_completion_length, "top_p": config.rl.top_p},
-        "grader": asdict(config.grader),
+        "grader": answers.identity(config.grader),
         "problems": problems,
         "prompts": config.prompts,
         "seed": config.seeds.reward_model,
