@@ -312,6 +312,8 @@ def check_evaluation(config: Config) -> Iterator[str]:
             f"prompts={config.prompts} has no fences to see it by. Set prompts=release, or "
             "evaluation.engine=transformers."
         )
+    if part.problems is None and config.problems.source == "miniature" and "miniature" in part.tasks:
+        yield "evaluation.problems=null: the miniature has no whole test set. Give a number."
     if part.problems is not None:
         yield from _at_least("evaluation.problems", part.problems, 1)
     if part.curve_problems is not None:

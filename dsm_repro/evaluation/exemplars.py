@@ -1,9 +1,9 @@
 """Few-shot prompts with fixed exemplars, for models that were not fine-tuned (Tables 1-3).
 
 ``evaluation.exemplars=lm_eval`` takes those that lm-eval ships: Wei et al.'s eight for GSM8K, Minerva's four for MATH.
-A FILE has JSON lines with ``question`` and ``cot`` or ``program``: for the other benchmarks lm-eval has none of the
-release's, and no programs at all. The wording around them is the release's ``few_shot_prompts``. There an answer ends
-where the model starts another question.
+They are solved in words; the programs to the same questions are ours (``exemplar_programs.yaml``). A FILE has JSON
+lines with ``question`` and ``cot`` or ``program``: for the other benchmarks lm-eval has none of the release's. The
+wording around them is the release's ``few_shot_prompts``. There an answer ends where the model starts another question.
 
 Exemplars that are drawn from the training problems (``evaluation.exemplars=train``) are lm-eval's own few-shot
 sampling, with the arm's own wording: see ``taskdata.py``.
@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -25,6 +26,8 @@ from dsm_repro.config.schema import Config
 from dsm_repro.reasoning.formats import pot_target
 
 TRAIN, LM_EVAL = "train", "lm_eval"
+#: names our programs in a protocol; raised when one changes
+PROGRAMS_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,28 @@ def identity(config: Config) -> dict[str, Any]:
     if not is_fixed(config):
         return {}
     shipped = config.evaluation.exemplars == LM_EVAL
-    return {"exemplars": f"lm-eval {version('lm-eval')}" if shipped else "file"}
+    programs = {"exemplar_programs": PROGRAMS_VERSION} if shipped and "pot" in config.evaluation.modes else {}
+    return {"exemplars": f"lm-eval {version('lm-eval')}" if shipped else "file", **programs}
+
+
+def source(config: Config, mode: str) -> str:
+    """Where the exemplars of a mode come from, for its protocol."""
+    found = identity(config)
+    ours = mode == "pot" and "exemplar_programs" in found
+    return f"{found['exemplars']}{f', our programs/{PROGRAMS_VERSION}' if ours else ''}"
+
+
+def require(config: Config, tasks: Sequence[str]) -> None:
+    """Refuse, before any work, exemplars that a task or a mode lacks. A file that is not there is left to its reader.
+
+    Raises:
+        ConfigError, DataError: as :func:`exemplars`.
+    """
+    part = config.evaluation
+    if is_fixed(config) and (part.exemplars == LM_EVAL or Path(part.exemplars).expanduser().is_file()):
+        for task in tasks:
+            for mode in part.modes:
+                exemplars(config, task, mode)
 
 
 def _shipped(task: str) -> list[Exemplar]:
@@ -133,7 +157,7 @@ def _word_problems() -> list[Exemplar]:
     import yaml
 
     samples = yaml.safe_load((_folder() / "gsm8k" / "gsm8k-cot.yaml").read_text())["fewshot_config"]["samples"]
-    return [Exemplar(sample["question"], sample["target"]) for sample in samples]
+    return _with_programs([Exemplar(sample["question"], sample["target"]) for sample in samples], "word_problems")
 
 
 @lru_cache(maxsize=1)
@@ -143,7 +167,19 @@ def _competition() -> list[Exemplar]:
     function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "list_fewshot_samples")
     returned = next(n for n in function.body if isinstance(n, ast.Return))
     assert returned.value is not None
-    return [Exemplar(sample["problem"], sample["solution"]) for sample in ast.literal_eval(returned.value)]
+    samples = ast.literal_eval(returned.value)
+    return _with_programs([Exemplar(sample["problem"], sample["solution"]) for sample in samples], "competition")
+
+
+def _with_programs(found: list[Exemplar], kind: str) -> list[Exemplar]:
+    """``found`` with our programs; none for a question that another version of lm-eval has put in."""
+    import yaml
+
+    ours = yaml.safe_load((Path(__file__).parent / "exemplar_programs.yaml").read_text(encoding="utf-8"))[kind]
+    return [
+        replace(one, program=next((p["program"] for p in ours if one.question.startswith(p["asks"])), ""))
+        for one in found
+    ]
 
 
 def _read(path: Path) -> list[Exemplar]:

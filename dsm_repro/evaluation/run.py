@@ -308,12 +308,11 @@ def _prompt(config: Config, mode: str) -> dict[str, Any]:
             "prompt_text": "\n\n".join(formats.prompt("{question}", mode, config.prompts, lang) for lang in languages),
         }
     wordings = dict.fromkeys(_wording(config, task) for task in tasks)
-    shown = {task: len(exemplars.exemplars(config, task, mode)) for task in tasks}
-    source = exemplars.identity(config)["exemplars"]
+    shown = [f"{task} {len(exemplars.exemplars(config, task, mode))}" for task in tasks]
     return {
         "prompt": ", ".join(f"few_shot/{wording.name}/{mode}/1" for wording in wordings),
         "prompt_text": "\n\n".join(wording.question for wording in wordings),
-        "exemplars": f"{source}: {', '.join(f'{task} {count}' for task, count in shown.items())}",
+        "exemplars": f"{exemplars.source(config, mode)}: {', '.join(shown)}",
     }
 
 

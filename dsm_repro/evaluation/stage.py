@@ -82,12 +82,13 @@ def _sampled(config: Config) -> dict[str, Any]:
 
 
 def inputs(config: Config) -> tuple[Any, ...]:
-    """The problems. Raises ConfigError, before any work, where exemplars are drawn from test problems."""
+    """The problems. Raises ConfigError, before any work, where exemplars are test problems or are not there."""
     from dsm_repro.reasoning.benchmarks import require_disjoint
     from dsm_repro.reasoning.problemset import problem_files
 
     if draws_exemplars(config):
         require_disjoint(config)
+    exemplars.require(config, suite.tasks_of(config))
     own = ["test"] if any(suite.is_own(config, task) for task in suite.tasks_of(config)) else []
     train = ["train"] if draws_exemplars(config) else []
     return (*problem_files(config.problems, *own, *train), *suite.files(config), *exemplars.files(config))

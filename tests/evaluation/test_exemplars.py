@@ -10,8 +10,13 @@ import pytest
 
 from dsm_repro.config.compose import compose
 from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.config.schema import GraderConfig, SandboxConfig
 from dsm_repro.config.validate import faults
 from dsm_repro.evaluation import exemplars, stage
+from dsm_repro.reasoning.answers import answer_to
+from dsm_repro.reasoning.extraction import extract
+from dsm_repro.reasoning.grading import Grader
+from dsm_repro.reasoning.sandbox import Sandbox
 
 WORDS = ("scale=smoke", "evaluation=few_shot", "prompts=release", "pretrain=none", "sft=none", "rl=none")
 
@@ -46,11 +51,43 @@ def test_a_file_of_ones_own_serves_every_task_and_programs(tmp_path: Path) -> No
     assert stage.inputs(config)[-1] == path
 
 
+def test_programs_stand_where_lm_eval_has_words() -> None:
+    prompt = asked(compose(WORDS), "gsm8k", "pot")
+    assert prompt.count("Q: ") == 9 and prompt.count("```python\n") == 8 and "The answer is" not in prompt
+    assert "in total?\nA:\n```python\nleah = 32\n" in prompt and prompt.endswith("\n```\n\n\nQ: How many?\nA:")
+    assert asked(compose(WORDS), "math_algebra", "pot").count("Solution:\n```python\n") == 4
+
+
+@pytest.mark.parametrize("task", ["gsm8k", "math"])
+def test_our_programs_print_the_answers_that_the_exemplars_have_in_words(task: str) -> None:
+    shown = exemplars.exemplars(compose(WORDS), task, "cot")
+    assert len(shown) == {"gsm8k": 8, "math": 4}[task]
+    with Sandbox(SandboxConfig(), workers=1) as sandbox, Grader(GraderConfig()) as grader:
+        for one, ran in zip(shown, sandbox.run_many([one.program for one in shown]), strict=True):
+            # the gold answer is what the words say, and the program's is found as in an evaluation
+            gold = extract(one.cot).answer
+            assert gold is not None and ran.status == "ok", (one.question, ran)
+            assert grader.grade(answer_to(gold, "", ran.stdout).answer, gold).correct, (one.question, ran.stdout)
+
+
+def test_programs_of_ours_are_named_in_identity_and_protocol_where_they_are_shown() -> None:
+    words, programs = compose(WORDS), compose([*WORDS, "evaluation.modes=[cot,pot]"])
+    assert "exemplar_programs" not in exemplars.identity(words)
+    assert exemplars.identity(programs)["exemplar_programs"] == exemplars.PROGRAMS_VERSION
+    assert exemplars.source(programs, "pot") == f"{exemplars.source(words, 'cot')}, our programs/1"
+    assert exemplars.source(programs, "cot") == exemplars.source(words, "cot")
+
+
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"lm-eval ships no exemplars for cmath.*evaluation\.exemplars=FILE"):
         asked(compose(WORDS), "cmath")
+    # and before any work
+    with pytest.raises(ConfigError, match="lm-eval ships no exemplars for cmath"):
+        stage.inputs(compose([*WORDS, "evaluation.tasks=[cmath]"]))
+    (tmp_path / "words").write_text(json.dumps({"question": "1+1?", "cot": "It is 2."}) + "\n")
+    of_words = [*WORDS, f"evaluation.exemplars={tmp_path / 'words'}"]
     with pytest.raises(ConfigError, match=r"has no program, and evaluation\.modes has pot"):
-        asked(compose(WORDS), "gsm8k", "pot")
+        stage.inputs(compose([*of_words, "evaluation.tasks=[cmath]", "evaluation.modes=[pot]"]))
     with pytest.raises(DataError, match=r"evaluation\.exemplars=nothere: cannot be read"):
         asked(compose([*WORDS, "evaluation.exemplars=nothere"]), "gsm8k")
     (tmp_path / "bad").write_text("[1]\n")

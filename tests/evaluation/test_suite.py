@@ -11,10 +11,13 @@ import yaml
 
 from dsm_repro.config.compose import compose
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import BenchmarkPlacesConfig
-from dsm_repro.evaluation import stage, suite
+from dsm_repro.config.schema import BenchmarkPlacesConfig, Config
+from dsm_repro.config.validate import ANSWER_MODES, FEW_SHOT_MODES, faults
+from dsm_repro.evaluation import router, stage, suite
 from dsm_repro.evaluation.answers import answer_of
 from dsm_repro.evaluation.run import TASKS
+from dsm_repro.evaluation.taskdata import SUBJECT, Subject, load_dataset
+from dsm_repro.evaluation.taskdata import test_problems as problems_of
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning import formats
 
@@ -241,6 +244,89 @@ def test_a_program_that_prints_a_choice_names_its_letter() -> None:
 def test_a_chinese_answer_stands_behind_its_words(text: str, answer: str) -> None:
     assert answer_of({"language": "zh", "answer": "1"}, text).answer == answer
     assert answer_of({"language": "en", "answer": "1"}, "So the answer is 5.").answer == "5"
+
+
+#: what the release's wordings ask for, English and Chinese
+ASKS = {
+    "cot": ("reason step by step", "通过逐步推理"),
+    "pot": ("integrate natural language reasoning with programs", "结合自然语言和Python程序语言"),
+    "tool": ("integrate natural language reasoning with programs", "结合自然语言和Python程序语言"),
+    "hybrid": ("\nPlease put your final answer within", "\n请把最终答案放置于"),
+}
+
+
+def documents(
+    settings: Config, mode: str, problems: dict[str, list[Problem]] | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Task -> its documents as lm-eval is given them."""
+    token = SUBJECT.set(Subject(settings, problems or problems_of(settings), mode))
+    try:
+        return {task: list(load_dataset(task)["test"]) for task in suite.tasks_of(settings)}
+    finally:
+        SUBJECT.reset(token)
+
+
+@pytest.fixture(scope="module")
+def every_task(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with rows of every benchmark, and the words that evaluate on all of them."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    for task in ROWS:
+        written(folder, task)
+    parts = [
+        {"problem": f"p {part}", "level": "Level 1", "type": part, "solution": "$\\boxed{1}$"}
+        for part, _ in suite.MATH_PARTS.values()
+    ]
+    written(folder, "math", parts)
+    return folder, f"evaluation.tasks=[{','.join(suite.TASKS)}]"
+
+
+def test_every_task_asks_in_every_mode(every_task: tuple[Path, str]) -> None:
+    folder, tasks = every_task
+    modes = f"evaluation.modes=[{','.join(ANSWER_MODES)}]"
+    settings = config(folder, tasks, modes, "prompts=release", "evaluation.problems=9", "sft=hybrid")
+    assert faults(settings) == [] and stage.identity(settings)["modes"] == list(ANSWER_MODES)
+    problems = problems_of(settings)
+    for mode in ANSWER_MODES:
+        for task, asked in documents(settings, mode, problems).items():
+            chinese = suite.language_of(settings, task) == "zh"
+            assert asked, task
+            for document in asked:
+                how = router.route(document["question"])[0] if mode == "router" else mode
+                assert document["prompt"].startswith(f"User: {document['question']}\n"), (task, mode)
+                assert ASKS[how][chinese] in document["prompt"] and document["mode"] == mode, (task, mode)
+                assert document["answer"]
+
+
+@pytest.mark.parametrize("mode", FEW_SHOT_MODES)
+def test_every_task_shows_exemplars_of_a_file_and_those_of_lm_eval_where_it_has_them(
+    every_task: tuple[Path, str], tmp_path: Path, mode: str
+) -> None:
+    folder, tasks = every_task
+    path = tmp_path / "shots.jsonl"
+    path.write_text(json.dumps({"question": "1+1?", "cot": "It is 2.", "program": "print(1+1)"}) + "\n")
+    words = (f"evaluation.modes=[{mode}]", "evaluation.shots=8", "prompts=release", "evaluation.problems=9")
+    for task, asked in documents(config(folder, tasks, *words, f"evaluation.exemplars={path}"), mode).items():
+        for document in asked:
+            shown, own = document["prompt"].split("1+1?", 1)[1], document["question"]
+            assert own in shown and ("print(1+1)" in shown) == (mode == "pot"), (task, document["prompt"])
+    shipped = {task for task in suite.BENCHMARKS if task in ("gsm8k", "svamp") or task.startswith("math")}
+    settings = config(folder, *words, "evaluation.exemplars=lm_eval")
+    settings.evaluation.tasks = sorted(shipped)
+    stage.inputs(settings)
+    programs = {task: found[0]["prompt"].count("```python") for task, found in documents(settings, mode).items()}
+    assert programs == {task: (mode == "pot") * (4 if task.startswith("math") else 8) for task in shipped}
+    for task in (*suite.BENCHMARKS, "miniature"):
+        if task not in shipped:
+            settings.evaluation.tasks = [task]
+            with pytest.raises(ConfigError, match=rf"ships no exemplars for {task}.*evaluation\.exemplars=FILE"):
+                stage.inputs(settings)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in ANSWER_MODES if mode not in FEW_SHOT_MODES])
+def test_modes_that_the_release_has_no_few_shot_protocol_for_are_refused(mode: str) -> None:
+    (said,) = faults(compose([f"evaluation.modes=[{mode}]", "evaluation.shots=4", "sft=hybrid"]))
+    assert said.startswith("evaluation.shots=4: exemplars are made for cot and pot alone, as in the release.")
+    assert said.endswith(f"leave {mode} out of evaluation.modes.")
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, right: Any) -> list[str]:
