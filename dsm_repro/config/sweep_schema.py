@@ -35,6 +35,8 @@ class ComparisonConfig:
     a: str = MISSING
     b: str = MISSING
     mode: str = "cot"
+    #: the mode of ``b`` where it is another: only where ``evaluation.modes`` is (part of) the sweep's factor
+    mode_b: str = ""
     #: what is compared: accuracy | maj@K | pass@K (both of evaluation.samples drawn answers)
     metric: str = "accuracy"
     #: a_greater | b_greater | a_not_greater (a is at most ``margin`` above b) | none (no expectation)

@@ -12,11 +12,12 @@ from itertools import pairwise
 
 from dsm_repro.config.compose import STAGE_ORDER, Sweep
 from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.factor import under
 from dsm_repro.config.files import missing_files
 from dsm_repro.config.gate import gate_faults
 from dsm_repro.config.resolve import CURATION, MODEL_REWARDS, has_stage, resolve_model, resolve_source
 from dsm_repro.config.schema import Config, TinyModelConfig
-from dsm_repro.config.sweep_schema import metric_at_k, recorded_ks
+from dsm_repro.config.sweep_schema import ComparisonConfig, metric_at_k, recorded_ks
 
 Check = Callable[[Config], Iterator[str]]
 
@@ -414,6 +415,7 @@ def validate_sweep(sweep: Sweep) -> None:
         for arm in arms:
             if arm.name in (comparison.a, comparison.b):
                 _check_metric(comparison.metric, arm.name, arm.config.evaluation.samples)
+        _check_modes(sweep, comparison, {arm.name: arm.config for arm in arms})
         if comparison.expect not in ("a_greater", "b_greater", "a_not_greater", "none"):
             raise ConfigError(
                 f"sweep.comparisons.expect={comparison.expect}: unknown. "
@@ -424,6 +426,24 @@ def validate_sweep(sweep: Sweep) -> None:
                 f"sweep.comparisons: {comparison.a} against {comparison.b} has expect={comparison.expect} and "
                 f"margin={comparison.margin:g}. expect=a_not_greater needs a margin above 0 (points that count as no "
                 "gain); no other expectation takes one."
+            )
+
+
+def _check_modes(sweep: Sweep, comparison: ComparisonConfig, configs: dict[str, Config]) -> None:
+    """Raise ConfigError for a mode that an arm is not evaluated in, and for two modes that are not the factor."""
+    mode_b = comparison.mode_b or comparison.mode
+    if mode_b != comparison.mode and not under("evaluation.modes", sweep.claim.factor.split(",")):
+        raise ConfigError(
+            f"sweep.comparisons.mode_b={mode_b}: {comparison.a} would be compared in mode {comparison.mode}, but "
+            f"sweep.factor={sweep.claim.factor}. Two modes are compared only where they are the factor: declare "
+            "evaluation.modes, or leave mode_b out."
+        )
+    for key, name, mode in (("mode", comparison.a, comparison.mode), ("mode_b", comparison.b, mode_b)):
+        modes = configs[name].evaluation.modes
+        if mode not in modes:
+            raise ConfigError(
+                f"sweep.comparisons.{key}={mode}: arm {name} is not evaluated in it (evaluation.modes={list(modes)}). "
+                "Name one of its modes, or add this one."
             )
 
 

@@ -228,7 +228,8 @@ def _detectable(sweep: Sweep) -> list[Detectable]:
         if problems is not None and comparison.metric == "accuracy":
             seeds = len({arm.seed for arm in sweep.arms if arm.name == comparison.a})
             unpaired, paired = minimum_detectable(problems, seeds)
-            found.append(Detectable(comparison.a, comparison.b, comparison.mode, problems, seeds, unpaired, paired))
+            modes = " against ".join(dict.fromkeys((comparison.mode, comparison.mode_b or comparison.mode)))
+            found.append(Detectable(comparison.a, comparison.b, modes, problems, seeds, unpaired, paired))
     return found
 
 

@@ -1,19 +1,19 @@
-"""From samples to numbers: accuracies, paired comparisons, categories, outcomes, under the protocol guard.
+"""From samples to numbers: accuracies, paired comparisons, categories, under the protocol guard.
 
 A *column* is an evaluation mode under one protocol. Two arms whose protocols differ in anything (prompt,
-shots, decoding, length, extractor, grader, sandbox, problems) never share a column.
+shots, decoding, length, extractor, grader, sandbox, problems) never share a column. See ``protocols.py``.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from dsm_repro.reporting import at_k, statistics, verdict
+from dsm_repro.reporting import at_k, protocols, statistics, verdict
 from dsm_repro.reporting.records import Artifact, Sweep
 
 _CATEGORY_RESAMPLES = 2_000
@@ -51,13 +51,15 @@ class Compared:
 
     a: str
     b: str
-    mode: str
+    #: of a and of b: one and the same but where the mode is the factor
+    modes: tuple[str, str]
     #: accuracy | maj@K | pass@K
     metric: str
     expect: str
     #: points, of expect=a_not_greater
     margin: float
-    column: str
+    #: of a and of b; empty where there is no difference
+    columns: tuple[str, str]
     difference: statistics.Difference | None
     p_holm: float | None
     verdict: str
@@ -69,10 +71,15 @@ class Compared:
         return verdict.sentence(self.a, self.b, self.difference, self.remark, self.metric)
 
     @property
+    def column(self) -> str:
+        """The column in words; where the mode is the factor, both."""
+        mine, other = self.columns if all(self.columns) else self.modes
+        return mine if mine == other else f"{mine} against {other}"
+
+    @property
     def where(self) -> str:
         """The column, and the metric where it is not accuracy."""
-        column = self.column or self.mode
-        return column if self.metric == "accuracy" else f"{column}, {self.metric}"
+        return self.column if self.metric == "accuracy" else f"{self.column}, {self.metric}"
 
 
 @dataclass(frozen=True)
@@ -172,7 +179,7 @@ def _pairs(a: Measured, b: Measured) -> tuple[list[int], list[int], str]:
 def compare(
     a: Measured, b: Measured, margin: float = 0.0, metric: str = "accuracy"
 ) -> tuple[statistics.Difference | None, str]:
-    """Paired difference of two arms in one column, tested against ``margin`` points, and a remark on the pairing."""
+    """Paired difference of two arms on common questions, tested against ``margin`` points; a remark on the pairing."""
     rows_a, rows_b, remark = _pairs(a, b)
     found = [m.right if metric == "accuracy" else at_k.cells(m.votes, m.questions, metric) for m in (a, b)]
     for m, cells in zip((a, b), found, strict=True):
@@ -204,21 +211,28 @@ def _metric(claim: dict[str, Any]) -> str:
     return str(claim.get("metric") or "accuracy")
 
 
+def _modes(claim: dict[str, Any]) -> tuple[str, str]:
+    mode = str(claim.get("mode") or "cot")
+    return mode, str(claim.get("mode_b") or mode)
+
+
 def _compare_claim(
     sweep: Sweep, claim: dict[str, Any], columns: list[Column], measured: dict[tuple[str, str], Measured]
-) -> tuple[statistics.Difference | None, str, str]:
-    a, b, mode = str(claim["a"]), str(claim["b"]), str(claim.get("mode") or "cot")
-    of_mode = [c for c in columns if c.mode == mode]
-    for arm in (a, b):
-        if not any((arm, c.id) in measured for c in of_mode):
+) -> tuple[statistics.Difference | None, str, tuple[str, str]]:
+    modes, sides, nowhere = _modes(claim), [], ("", "")
+    for arm, mode in zip((str(claim["a"]), str(claim["b"])), modes, strict=True):
+        found = [measured[arm, c.id] for c in columns if c.mode == mode and (arm, c.id) in measured]
+        if not found:
             known = any((arm, c.id) in measured for c in columns)
-            return None, f"{arm} was not evaluated in mode {mode}" if known else _status(sweep, arm), ""
-    for column in of_mode:
-        if (a, column.id) in measured and (b, column.id) in measured:
-            arms = measured[a, column.id], measured[b, column.id]
-            difference, remark = compare(*arms, _margin(claim), _metric(claim))
-            return difference, remark, column.id
-    return None, "the two arms were measured under different protocols", ""
+            return None, f"{arm} was not evaluated in mode {mode}" if known else _status(sweep, arm), nowhere
+        sides.append(found)
+    keys: list[str] = []
+    for a, b in product(*sides):
+        keys = protocols.apart(a.column.protocol, b.column.protocol, modes[0] != modes[1])
+        if not keys:
+            difference, remark = compare(a, b, _margin(claim), _metric(claim))
+            return difference, remark, (a.column.id, b.column.id)
+    return None, f"the two arms were measured under different protocols ({', '.join(keys)})", nowhere
 
 
 def results(sweep: Sweep) -> Results:
@@ -234,7 +248,7 @@ def results(sweep: Sweep) -> Results:
     outcomes = [_compare_claim(sweep, claim, columns, measured) for claim in claims]
     adjusted = iter(statistics.holm([d.p for d, _, _ in outcomes if d is not None]))
     compared = []
-    for claim, (difference, remark, column_id) in zip(claims, outcomes, strict=True):
+    for claim, (difference, remark, found_in) in zip(claims, outcomes, strict=True):
         p_holm = next(adjusted) if difference is not None else None
         expect = str(claim.get("expect") or "a_greater")
         word = verdict.judge(difference, p_holm, expect, _margin(claim))
@@ -242,11 +256,11 @@ def results(sweep: Sweep) -> Results:
             Compared(
                 a=str(claim["a"]),
                 b=str(claim["b"]),
-                mode=str(claim.get("mode") or "cot"),
+                modes=_modes(claim),
                 metric=_metric(claim),
                 expect=expect,
                 margin=_margin(claim),
-                column=column_id,
+                columns=found_in,
                 difference=difference,
                 p_holm=p_holm,
                 verdict=word,
@@ -272,35 +286,3 @@ def _categories(measured: dict[tuple[str, str], Measured]) -> list[CategoryValue
                 interval = statistics.accuracy(m.right[:, at], _CATEGORY_RESAMPLES)
                 values.append(CategoryValue(m.arm, m.column.id, category, interval))
     return values
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """How the answers of one arm in one column ended, as shares of all (replicate, question) cells."""
-
-    cells: int
-    status: dict[str, float]
-    truncated: float
-    #: programs found per answer, and how many of them printed something; None where no answer holds one
-    programs: float | None
-    printed: float | None
-    mean_tokens: float
-    #: the most frequent reasons of ungradable answers
-    reasons: tuple[tuple[str, int], ...]
-
-
-def outcomes(m: Measured) -> Outcomes:
-    samples = [row[q] for row in m.samples for q in m.questions]
-    n = len(samples)
-    statuses = Counter(str(s.get("status")) for s in samples)
-    programs = [s for s in samples if s.get("program")]
-    reasons = Counter(str(s.get("reason") or "no reason given") for s in samples if s.get("status") == "ungradable")
-    return Outcomes(
-        cells=n,
-        status={name: statuses[name] / n for name in ("correct", "incorrect", "no_answer", "ungradable")},
-        truncated=sum(bool(s.get("truncated")) for s in samples) / n,
-        programs=len(programs) / n if programs else None,
-        printed=sum(bool(s.get("output")) for s in programs) / len(programs) if programs else None,
-        mean_tokens=sum(float(s.get("tokens") or 0) for s in samples) / n,
-        reasons=tuple(reasons.most_common(3)),
-    )

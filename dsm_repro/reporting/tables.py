@@ -68,7 +68,7 @@ def comparisons_csv(results: Results) -> str:
             numbers = (
                 d.value, d.low, d.high, d.p, c.p_holm, d.p_questions, d.only_a, d.only_b, d.replicates, d.questions,
             )  # fmt: skip
-        rows.append((c.a, c.b, c.column or c.mode, c.metric, c.expect, *numbers, c.verdict, c.remark))
+        rows.append((c.a, c.b, c.column, c.metric, c.expect, *numbers, c.verdict, c.remark))
     return _csv(header, rows)
 
 

@@ -146,3 +146,27 @@ def test_several_values_without_multirun_is_a_slip() -> None:
 def test_a_margin_belongs_to_the_expectation_of_no_gain(comparison: str) -> None:
     with pytest.raises(ConfigError, match="margin"):
         validate_sweep(expand(["sweep=rl_algorithm", f"sweep.comparisons=[{comparison}]"]))
+
+
+@pytest.mark.parametrize(
+    ("comparison", "said"),
+    [
+        ("{a: grpo, b: sft, mode: pot}", r"mode=pot: arm grpo is not evaluated in it \(evaluation.modes=\['cot'\]\)"),
+        ("{a: grpo, b: sft, mode_b: pot}", r"mode_b=pot: .* sweep.factor=.*only where they are the factor"),
+    ],
+)
+def test_a_comparison_is_in_modes_that_are_there_and_in_two_only_where_they_are_the_factor(
+    comparison: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"sweep\.comparisons\.{said}"):
+        validate_sweep(expand(["sweep=rl_algorithm", f"sweep.comparisons=[{comparison}]"]))
+
+
+def test_arms_of_the_hybrid_sweep_are_one_model_asked_in_four_ways() -> None:
+    sweep = expand(["sweep=hybrid"])
+    validate_sweep(sweep)
+    first = sweep.first_of_each()
+    assert [arm.config.evaluation.modes for arm in first] == [["hybrid"], ["router"], ["cot"], ["pot"]]
+    assert all(set(differing(first[0].config, arm.config)) == {"evaluation.modes"} for arm in first[1:])
+    with pytest.raises(ConfigError, match=r"mode_b=cot: arm rules is not evaluated in it"):
+        validate_sweep(expand(["sweep=hybrid", "sweep.comparisons=[{a: model, b: rules, mode: hybrid, mode_b: cot}]"]))

@@ -12,7 +12,7 @@ import pytest
 import synthetic
 
 from dsm_repro.config.errors import DataError, StoreError
-from dsm_repro.reporting import measures, records
+from dsm_repro.reporting import measures, protocols, records
 from dsm_repro.reporting.deviations import deviations
 from dsm_repro.reporting.render import render_all, render_sweep
 
@@ -164,6 +164,36 @@ def test_two_protocols_never_share_a_column(tmp_path: Path) -> None:
     assert found.compared[2].difference is not None
     html = render_sweep(tmp_path, index["name"], tmp_path / "reports").read_text()
     assert "more than one protocol" in html
+
+
+def test_two_modes_are_compared_where_the_mode_is_the_factor_and_nothing_else_differs(tmp_path: Path) -> None:
+    across = {"a": "GRPO", "b": "SFT", "mode": "cot", "mode_b": "pot", "expect": "none"}
+    claim = {"title": "t", "statement": "s", "factor": "evaluation.modes", "comparisons": [across]}
+    index = synthetic.write_sweep(tmp_path, questions=40, modes=("cot", "pot"), claim=claim)
+    found = measures.results(records.read_sweep(tmp_path, index["name"]))
+    (one,) = found.compared
+    # in columns of their own all the same, and paired question by question
+    assert [c.id for c in found.columns] == ["cot", "pot"] and one.columns == ("cot", "pot")
+    a, b = found.measured["GRPO", "cot"].right, found.measured["SFT", "pot"].right
+    assert one.difference is not None and one.difference.value == pytest.approx(100 * (a.mean() - b.mean()))
+    assert one.difference.only_a == int(((a == 1) & (b == 0)).sum()) and one.where == "cot against pot"
+    assert "cot against pot" in render_sweep(tmp_path, index["name"], tmp_path / "reports").read_text()
+
+    other = tmp_path / "other"
+    index = synthetic.write_sweep(other, questions=40, modes=("cot", "pot"), claim=claim, max_tokens={"GRPO": 64})
+    (one,) = measures.results(records.read_sweep(other, index["name"])).compared
+    assert one.difference is None and one.sentence.endswith("under different protocols (max_tokens)")
+
+
+def test_what_a_mode_brings_with_it_may_differ_between_modes_alone() -> None:
+    words, programs = synthetic.protocol("cot", 40), synthetic.protocol("pot", 40)
+    assert protocols.apart(words, programs, modes_differ=True) == []
+    assert protocols.apart(words, programs, modes_differ=False) == ["prompt", "sandbox"]
+    # both run programs, in other sandboxes
+    elsewhere = {**programs, "sandbox": "userns", "prompt": "another", "tool": "2 rounds"}
+    assert protocols.apart(programs, elsewhere, modes_differ=True) == ["sandbox"]
+    for key in ("shots", "decoding", "max_tokens", "extractor", "grader", "task", "n", "problems_digest"):
+        assert protocols.apart(words, {**programs, key: "other"}, modes_differ=True) == [key]
 
 
 def test_deviations_compare_published_and_used(finished: tuple[Path, Path]) -> None:

@@ -21,7 +21,8 @@ from dsm_repro.reporting.blocks import (
     si,
     spread,
 )
-from dsm_repro.reporting.measures import Compared, Measured, Results, outcomes
+from dsm_repro.reporting.measures import Compared, Measured, Results
+from dsm_repro.reporting.outcomes import outcomes
 from dsm_repro.reporting.statistics import Interval
 from dsm_repro.reporting.verdict import minus, signed
 
@@ -213,7 +214,7 @@ def examples(results: Results) -> Section | None:
     for c in results.compared:
         if c.difference is None:
             continue
-        a, b = results.measured[c.a, c.column], results.measured[c.b, c.column]
+        a, b = (results.measured[side] for side in zip((c.a, c.b), c.columns, strict=True))
         folds = [*_examples(a, b), *_examples(b, a)]
         if folds:
             intro = f"The first few answers on which {c.a} and {c.b} differ ({c.column}), as the models wrote them."
