@@ -1,7 +1,7 @@
 """The answer of a completion to a question: found alike for a reward, in an evaluation and by ``dsm grade``.
 
 Where it is looked for is in ``extraction.py``; how much of it is wanted, the gold answer says: to ``1, 2`` two boxes of
-one member each are one answer, to ``2`` the last box is.
+one member each are one answer, as in the release; to ``2`` the last box is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ def answer_to(gold: str, completion: str, program_output: str | None = None) -> 
 
     In ``program_output`` alone where that is given, even if empty.
     """
-    return extraction.extract(completion, program_output, boxes=members(gold))
+    found = extraction.extract(completion, program_output)
+    wanted = members(gold)
+    if found.how != "boxed" or program_output is not None or wanted == 1 or members(found.answer or "") > 1:
+        # a box that holds several members is the answer by itself; those before it were steps
+        return found
+    joint = r" \cup " if r"\cup" in gold else ", "
+    return Extracted(joint.join(extraction.last_boxes(completion, wanted)), "boxed")
 
 
 def identity(config: GraderConfig) -> dict[str, Any]:

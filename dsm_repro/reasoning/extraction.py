@@ -1,7 +1,7 @@
 """The answer in a completion, in the order of the DeepSeek-Math release (``answer_extraction.py``).
 
 1. ``final answer is $…$. I hope`` (Minerva's few-shot ending)
-2. the last ``\\boxed{…}`` with balanced braces; the last n of them for a gold answer with n members
+2. the last ``\\boxed{…}`` with balanced braces
 3. ``the answer is …``
 4. the last ```` ```output ```` block
 5. the last number
@@ -17,7 +17,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
-#: names these rules in a protocol; raised when one changes which answer is found
+#: names these rules and those of ``answers.py`` in a protocol; raised when one changes which answer is found
 VERSION = 2
 
 #: only the end of a longer completion is searched: answers come last
@@ -45,20 +45,14 @@ class Extracted:
 NOTHING = Extracted(None, "none")
 
 
-def extract(completion: str, program_output: str | None = None, boxes: int = 1) -> Extracted:
-    """The answer in ``completion``; in ``program_output`` alone where that is given (even if empty).
-
-    ``boxes`` is how many members the gold answer has: that many boxes of one member each are one answer,
-    ``\\boxed{1} and \\boxed{2}``. The release keeps as many, from the end.
-    """
+def extract(completion: str, program_output: str | None = None) -> Extracted:
+    """The answer in ``completion``; in ``program_output`` alone where that is given (even if empty)."""
     if program_output is not None:
         return _found(_last_line(program_output[-MAX_COMPLETION_CHARS:]), "output")
     text = completion[-MAX_COMPLETION_CHARS:]
     for how, rule in _RULES:
         extracted = _found(rule(text), how)
         if extracted.answer is not None:
-            if how == "boxed" and boxes > 1:
-                return _found(_last_boxes(text, boxes), how)
             return extracted
     return NOTHING
 
@@ -103,15 +97,14 @@ def boxed(text: str) -> list[str]:
     return [content for _, content in sorted(found) if content]
 
 
+def last_boxes(completion: str, n: int) -> list[str]:
+    """What stands in the last ``n`` boxes, in their order; two of the same content count once."""
+    return list(dict.fromkeys(boxed(completion[-MAX_COMPLETION_CHARS:])))[-n:]
+
+
 def _last_boxed(text: str) -> str | None:
     boxes = boxed(text)
     return boxes[-1] if boxes else None
-
-
-def _last_boxes(text: str, n: int) -> str:
-    distinct = list(dict.fromkeys(boxed(text)))
-    # A box that holds several members is the answer by itself; those before it were steps.
-    return distinct[-1] if "," in distinct[-1] else ", ".join(distinct[-n:])
 
 
 def _phrase(text: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.identity import description, explain
 from dsm_repro.reasoning import extraction
 from dsm_repro.reasoning.answers import answer_to, identity
-from dsm_repro.reasoning.grading import Grader, registry
+from dsm_repro.reasoning.grading import Grader, exact, registry, structure
 from dsm_repro.reasoning.grading.command import grade_file
+from dsm_repro.reasoning.grading.compare import members
 from dsm_repro.rl.rewards import Completions, RuleReward
 from dsm_repro.stages import load
 from dsm_repro.stages import registry as stages
@@ -27,6 +29,17 @@ CASES = [
     (r"\{1,2\}", rf"First \boxed{{7}}. {APART}", True),
     ("1,3", APART, False),
     ("1,2,3", APART, False),
+    ("1, 2", rf"{APART} That is, \boxed{{1}} and \boxed{{2}}", True),
+    # a box that holds several is the answer by itself, however they are joined; those before it were steps
+    ("1,2", r"\boxed{7}, so \boxed{2, 1}", True),
+    (r"3 \pm \sqrt{2}", r"\boxed{7}, so \boxed{3 \pm \sqrt{2}}", True),
+    (r"-2 \text{ or } -12", r"\boxed{7}, so \boxed{-12 \text{ or } -2}", True),
+    ("1,2", r"\boxed{7}", False),
+    # members that have commas of their own
+    ("(1,2), (3,4)", r"\boxed{(3,4)} and \boxed{(1,2)}", True),
+    ("(1,2), (3,4)", r"\boxed{(3,4)} and \boxed{(2,1)}", False),
+    (r"(-\infty,1] \cup (2,3)", r"\boxed{(2,3)} or \boxed{(-\infty,1]}", True),
+    (r"(-\infty,1] \cup (2,3)", r"\boxed{(-\infty,1) \cup (2,3)}", False),
     # one answer is wanted: the last box is it, those before it were steps
     ("2", APART, True),
     ("1", APART, False),
@@ -53,6 +66,24 @@ def test_several_boxes_are_one_answer_in_evaluation_reward_and_dsm_grade(
     row = json.loads(out.read_text())
     assert (row["verdict"] == "correct") is right
     assert row["extracted"] == sample["extracted"] == answer_to(gold, completion).answer
+
+
+@pytest.mark.skipif("DSM_DATA" not in os.environ, reason="DSM_DATA names no folder with math/answers.jsonl")
+def test_the_members_of_every_answer_of_math_may_be_boxed_apart_or_together(grader: Grader) -> None:
+    lines = (Path(os.environ["DSM_DATA"]) / "math/answers.jsonl").read_text(encoding="utf-8").splitlines()
+    several = [gold for line in lines if members(gold := json.loads(line)["answer"]) > 1]
+    assert len(several) == 236
+    wrong = []
+    for gold in several:
+        boxes = [rf"\boxed{{{member}}}" for member in structure.parse(exact.clean(gold)).members]
+        for completion, right in (
+            (f"A step: \\boxed{{-77}}. {' and '.join(boxes)}", True),
+            (f"A step: \\boxed{{-77}}. \\boxed{{{gold}}}", True),
+            (" and ".join(boxes[:-1]), False),
+        ):
+            if grader.grade(answer_to(gold, completion).answer, gold).correct is not right:
+                wrong.append((gold, completion))
+    assert wrong == []
 
 
 def test_what_a_program_prints_is_not_split_by_the_gold_answer() -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dsm_repro.reasoning.extraction import MAX_COMPLETION_CHARS, Extracted, boxed, extract
+from dsm_repro.reasoning.extraction import MAX_COMPLETION_CHARS, Extracted, boxed, extract, last_boxes
 
 
 @pytest.mark.parametrize(
@@ -82,22 +82,10 @@ def test_boxes_come_in_the_order_in_which_they_open() -> None:
     assert boxed(r"\boxed{1} \boxed{\text{a}} \boxed{}") == ["1", r"\text{a}"]
 
 
-@pytest.mark.parametrize(
-    ("completion", "boxes", "answer"),
-    [
-        (r"\boxed{1} and \boxed{2}", 1, "2"),
-        (r"\boxed{1} and \boxed{2}", 2, "1, 2"),
-        (r"\boxed{7}, so \boxed{1} and \boxed{2}", 2, "1, 2"),
-        (r"\boxed{1} and \boxed{2}. That is, \boxed{1} and \boxed{2}", 2, "1, 2"),
-        (r"\boxed{7}, so \boxed{1, 2}", 2, "1, 2"),
-        (r"\boxed{7}", 3, "7"),
-        ("the answer is 5", 2, "5"),
-    ],
-)
-def test_several_boxes_are_one_answer_where_the_gold_has_several_members(
-    completion: str, boxes: int, answer: str
-) -> None:
-    assert extract(completion, boxes=boxes).answer == answer
+def test_the_last_boxes_count_each_content_once() -> None:
+    text = r"\boxed{7}, so \boxed{1} and \boxed{2}. That is, \boxed{1} and \boxed{2}"
+    assert last_boxes(text, 2) == ["1", "2"] and last_boxes(text, 9) == ["7", "1", "2"]
+    assert last_boxes(r"\boxed{1}" + "x" * MAX_COMPLETION_CHARS + r"\boxed{2}", 2) == ["2"]
 
 
 def test_every_box_is_found() -> None:

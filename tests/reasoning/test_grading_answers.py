@@ -74,7 +74,8 @@ def test_math_against_its_neighbour(math: list[str], grader: Grader) -> None:
     cheap = [(pair, grader._cheap(*pair)) for pair in pairs]
     parsed = [pair for pair, verdict in cheap if verdict is None]
     sample = [pair for pair in parsed if zlib.crc32(repr(pair).encode()) % PARSED_SAMPLE == 0]
-    assert len(parsed) < len(pairs) / 50
+    # 12,404 with the four pairs of the two blank answers, which are not graded
+    assert (len(pairs), len(parsed)) == (12_400, 179)
     right = {pair for pair, verdict in cheap if verdict is not None and verdict.correct}
     assert right == EQUAL_NEIGHBOURS
     assert READ_AS_VALUE in parsed
