@@ -23,6 +23,8 @@ class Generation:
     truncated: bool
     #: where the tool took part: who wrote what, and what was run
     conversation: Conversation | None = None
+    #: prompt and completion are longer than the model's context: what stands there says nothing of the model
+    beyond_context: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,13 @@ class AnsweringLM(LM):  # type: ignore[misc]
 
         held = loop([request.args[0] for request in requests], write)
         self.on_progress(len(requests))
-        return [Generation(one.text, one.tokens, one.truncated, one) for one in held]
+        return [Generation(one.text, one.tokens, one.truncated, one, one.beyond_context) for one in held]
 
     def _stretch(self, one: Generation, template: str) -> Stretch:
         stopped = formats.calls_tool(one.text, template)
         if self.strips_stops and not one.truncated:
             stopped = stopped or formats.ends_in_program(one.text, template)
-        return Stretch(one.text, one.tokens, ended=not (one.truncated or stopped), stopped=stopped)
+        return Stretch(one.text, one.tokens, not (one.truncated or stopped), stopped, one.beyond_context)
 
     def _graded(self, generation: Generation) -> str:
         if generation.conversation is None or self.loop is None:

@@ -35,6 +35,8 @@ class Stretch:
     tokens: int
     ended: bool
     stopped: bool
+    #: it ends behind the model's context
+    beyond_context: bool = False
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Conversation:
     ended: bool = False
     #: the last stretch was cut by the length limit
     truncated: bool = False
+    beyond_context: bool = False
 
     @property
     def text(self) -> str:
@@ -100,6 +103,7 @@ class ToolLoop:
         c.rounds += 1
         c.tokens += stretch.tokens
         c.ended = stretch.ended
+        c.beyond_context |= stretch.beyond_context
         # of what the limit has cut, the next stretch is the continuation
         start = c.passages.pop().text if c.passages and c.passages[-1].written else ""
         text = start + (stretch.text if stretch.ended else formats.before_call(stretch.text, self.template).rstrip())

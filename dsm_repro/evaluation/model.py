@@ -7,6 +7,7 @@ which the truncation rate and the tool loop need; and what it draws depends on w
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ class TransformersLM(AnsweringLM):
         super().__init__(loop, on_progress)
         self.model, self.tokenizer, self.decoding, self.cost = model, tokenizer, decoding, cost
         self.shape = model_shape(model)
+        self.context = getattr(model.config, "max_position_embeddings", None) or math.inf
 
     @property
     def tokenizer_name(self) -> str:
@@ -142,7 +144,8 @@ class TransformersLM(AnsweringLM):
             self.cost.add_flops("generate", generation_flops(self.shape, len(prompt), total - known, squares))
             self.cost.add_tokens("generate", written)
             text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-            found.append(Generation(text, written, truncated=not ended and length is None))
+            cut = not ended and length is None
+            found.append(Generation(text, written, cut, beyond_context=total > self.context))
         return found
 
     def _read(self, ids: Tensor, mask: Tensor, first: Tensor) -> DynamicCache:

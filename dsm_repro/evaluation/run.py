@@ -29,6 +29,8 @@ from dsm_repro.reasoning.sandbox import Sandbox
 from dsm_repro.training.models import load_model, load_tokenizer, resolve_device
 from dsm_repro.training.planning import base_shape
 
+logger = logging.getLogger(__name__)
+
 TASKS = Path(__file__).parent / "tasks"
 
 
@@ -55,6 +57,11 @@ def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
             protocol[mode]["problems_digest"] = digest
     _write(ctx.out / "samples.jsonl", rows)
     results = {mode: _summary([r for r in rows if r["mode"] == mode]) for mode in part.modes}
+    if beyond := sum("beyond_context" in row for row in rows):
+        logger.warning(
+            "evaluate: %d of %d answers end behind the model's context, and say nothing of it. Lower evaluation.shots "
+            "or evaluation.max_tokens, or take a model of a longer context.", beyond, len(rows),
+        )  # fmt: skip
     if drawn:
         _write(ctx.out / "at_k.jsonl", drawn)
         for mode, result in results.items():
@@ -206,6 +213,7 @@ def _row(task: str, mode: str, sample: dict[str, Any], scorer: Scorer, generatio
         "completion": generation.text,
         "tokens": generation.tokens,
         "truncated": generation.truncated,
+        **({"beyond_context": True} if generation.beyond_context else {}),
         "gold": document["answer"],
         **scorer.scored[(mode, document["id"])],
         **({} if generation.conversation is None else _conversed(generation.conversation)),
@@ -245,6 +253,7 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "truncated": share(sum(row["truncated"] for row in rows)),
         "mean_tokens": sum(row["tokens"] for row in rows) / len(rows),
         "executions": {status: executions.count(status) for status in sorted(set(executions))},
+        **({"beyond_context": share(beyond)} if (beyond := sum("beyond_context" in row for row in rows)) else {}),
         **_programs(rows),
         **_choices(rows),
         **_tasks(rows),

@@ -19,6 +19,8 @@ class Outcomes:
     programs: float | None
     printed: float | None
     mean_tokens: float
+    #: answers that end behind the model's context
+    beyond_context: int
     #: the most frequent reasons of ungradable answers
     reasons: tuple[tuple[str, int], ...]
 
@@ -36,5 +38,6 @@ def outcomes(m: Measured) -> Outcomes:
         programs=len(programs) / n if programs else None,
         printed=sum(bool(s.get("output")) for s in programs) / len(programs) if programs else None,
         mean_tokens=sum(float(s.get("tokens") or 0) for s in samples) / n,
+        beyond_context=sum(bool(s.get("beyond_context")) for s in samples),
         reasons=tuple(reasons.most_common(3)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,20 @@ def test_the_tools_settings_are_part_of_the_identity_only_where_it_is_called() -
 def test_stop_strings_cut_at_the_first() -> None:
     assert _cut("a\n\nb stop", ["stop", "\n\n"]) == "a"
     assert _cut("abc", []) == "abc"
+
+
+def test_answers_behind_the_models_context_are_counted_and_told(
+    model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record, samples = run(model_folder, tmp_path / "fits", small(["cot"]))
+    assert "beyond_context" not in record["results"]["cot"] and not any("beyond_context" in s for s in samples)
+    settings = json.loads((model_folder / "config.json").read_text())
+    short = tmp_path / "short" / "model"
+    shutil.copytree(model_folder, short)
+    lengths = sorted(len(s["prompt"]) for s in samples)
+    # a token is at most a few characters: some prompts fit, others do not
+    (short / "config.json").write_text(json.dumps({**settings, "max_position_embeddings": lengths[8]}))
+    record, samples = run(short, tmp_path / "does not", small(["cot"]))
+    beyond = [bool(s.get("beyond_context")) for s in samples]
+    assert 0 < sum(beyond) < 16 and record["results"]["cot"]["beyond_context"] == sum(beyond) / 16
+    assert f"{sum(beyond)} of 16 answers end behind the model's context" in caplog.text

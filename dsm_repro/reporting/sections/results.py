@@ -188,6 +188,9 @@ def diagnostics(results: Results) -> Section | None:
                 points(o.mean_tokens),
             )
         )
+        if o.beyond_context:
+            told = f"{o.beyond_context} of {o.cells} answers end behind the model's context, and say nothing of it."
+            reasons.append(f"{arm}, {column}: {told}")
         reasons += [f"{arm}, {column}: ungradable {n} times: {reason}." for reason, n in o.reasons]
     table = Table(
         "How answers ended, % of all answers",
