@@ -41,7 +41,7 @@ SEEDED_STAGES = tuple(stage for stage in STAGE_ORDER if stage != "crawl")
 SWEEP_OVERRIDE = "+sweeps="
 
 #: overrides under these keys say how and where to work, not what the arm is
-NOT_THE_ARM = ("execution", "paths", "hydra")
+NOT_THE_ARM = ("execution", "tracker", "paths", "hydra")
 
 
 @dataclass(frozen=True)

@@ -435,6 +435,23 @@ class ExecutionConfig:
     shards: ShardsConfig = field(default_factory=ShardsConfig)
 
 
+#: known to the trainers' own integrations
+TRACKERS = ("none", "tensorboard", "trackio", "wandb", "mlflow")
+
+
+@dataclass
+class TrackerConfig:
+    """Where trainers show their metrics as they train, besides the store: never part of an identity."""
+
+    #: one of TRACKERS
+    name: str = "none"
+    #: what is kept on this machine
+    folder: str = "runs"
+    #: internal: the sweep, and the stage with its first arm
+    group: str = ""
+    run: str = ""
+
+
 @dataclass
 class PathsConfig:
     store: str = "store"
@@ -476,6 +493,7 @@ class Config:
     tool: ToolConfig = field(default_factory=ToolConfig)
     grader: GraderConfig = field(default_factory=GraderConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     sweep: SweepConfig | None = None
     #: internal: a launched job runs the stage that this file describes

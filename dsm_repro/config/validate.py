@@ -15,7 +15,7 @@ from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.files import missing_files
 from dsm_repro.config.gate import gate_faults
 from dsm_repro.config.resolve import CURATION, MODEL_REWARDS, has_stage, resolve_model, resolve_source
-from dsm_repro.config.schema import Config, TinyModelConfig
+from dsm_repro.config.schema import TRACKERS, Config, TinyModelConfig
 from dsm_repro.config.sweep_schema import metric_at_k, recorded_ks
 
 Check = Callable[[Config], Iterator[str]]
@@ -357,6 +357,7 @@ def check_execution(config: Config) -> Iterator[str]:
     yield from _one_of("execution.shards.executor", part.shards.executor, ("local", "slurm", "ray"))
     yield from _at_least("execution.shards.shard_bytes", part.shards.shard_bytes, 1)
     yield from _at_least("execution.shards.memory_bytes", part.shards.memory_bytes, 1_000_000, "one megabyte")
+    yield from _one_of("tracker.name", config.tracker.name, TRACKERS)
 
 
 CHECKS: tuple[Check, ...] = (
