@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dsm_repro.config.compose import Sweep
-from dsm_repro.config.resolve import CURATION, has_stage, resolve_model, resolve_source
+from dsm_repro.config.resolve import CURATION, has_stage, resolve_model, resolve_source, text_phases
 from dsm_repro.config.schema import Config
 
 Check = Callable[[Config], Iterator[str]]
@@ -42,7 +42,7 @@ def find_model(config: Config) -> Iterator[str]:
 
 
 def find_sources(config: Config) -> Iterator[str]:
-    for name in config.mix.weights if config.pretrain.enabled else ():
+    for name in dict.fromkeys(name for _, phase in text_phases(config) for name in phase.mix.weights):
         source = resolve_source(config, name)
         if source.kind == "jsonl":
             yield from _no_file(f"scale.sources.{name}.name", source.name)

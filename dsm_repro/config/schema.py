@@ -23,6 +23,7 @@ class SeedsConfig:
 
     corpus: int = 0
     base: int = 0
+    prior: int = 0
     pretrain: int = 0
     sft: int = 0
     reward_model: int = 0
@@ -190,6 +191,8 @@ class MixConfig:
     #: how many tokens of the ranked corpus the source ``math`` may use, relative to corpus.top_tokens:
     #: 0.5 keeps the better half, 2.0 reaches down to pages of lower score
     math_tokens_factor: float = 1.0
+    #: tokens of training on this mix, relative to pretrain.tokens
+    tokens_factor: float = 1.0
 
 
 @dataclass
@@ -481,6 +484,8 @@ class Config:
     prompts: str = "miniature"
     base: BaseConfig = field(default_factory=BaseConfig)
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    #: what is read before the mix, in a stage of its own (§5.1.1); absent without weights
+    prior: MixConfig = field(default_factory=lambda: MixConfig(name="none"))
     mix: MixConfig = field(default_factory=MixConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     problems: ProblemsConfig = field(default_factory=ProblemsConfig)
