@@ -33,7 +33,7 @@ from dsm_repro.config.schema import Config
 from dsm_repro.config.sweep_schema import ReplicatesConfig, SweepConfig
 
 #: every stage in the order in which an arm may pass through it
-STAGE_ORDER = ("crawl", "corpus", "base", "pretrain", "sft", "reward_model", "rl", "evaluate")
+STAGE_ORDER = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "reward_model", "rl", "evaluate")
 #: those that draw at random: replicates start at one of them
 SEEDED_STAGES = tuple(stage for stage in STAGE_ORDER if stage != "crawl")
 
@@ -41,7 +41,7 @@ SEEDED_STAGES = tuple(stage for stage in STAGE_ORDER if stage != "crawl")
 SWEEP_OVERRIDE = "+sweeps="
 
 #: overrides under these keys say how and where to work, not what the arm is
-NOT_THE_ARM = ("execution", "paths", "hydra")
+NOT_THE_ARM = ("execution", "tracker", "paths", "hydra")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dsm_repro.reporting.plots import Curve
 from dsm_repro.reporting.records import Artifact, Run, Sweep, in_order
 
 #: stages that change the model, the last of which an arm has is what its comparison is about
-_TRAINING = ("pretrain", "sft", "rl")
+_TRAINING = ("prior", "pretrain", "sft", "rl")
 
 
 @dataclass(frozen=True)
