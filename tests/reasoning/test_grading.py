@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -154,6 +155,23 @@ def test_close_ends_the_workers_and_a_later_use_starts_new_ones() -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_parser_that_fails_without_a_word_is_found_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a wrong antlr makes it: it imports, and reads nothing."""
+    (tmp_path / "math_verify.py").write_text(
+        "ExprExtractionConfig = LatexExtractionConfig = object\n"
+        "def parse(*args, **settings): return []\n"
+        "def verify(*args, **settings): return False\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Grader(GraderConfig()) as grader:
+        assert grader.grade("1/2", "0.5").correct
+        with pytest.raises(ConfigError, match=r"cannot parse LaTeX here: .frac12 does not equal 1/2 .*antlr4-9-3"):
+            grader.grade("x+x", "2x")
+        assert grader.workers_started == 0
 
 
 def test_the_id_names_library_version_and_rules(grader: Grader) -> None:
