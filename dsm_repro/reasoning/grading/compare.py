@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fractions import Fraction
-from functools import lru_cache
 
 from dsm_repro.reasoning.grading import exact, structure, units
 from dsm_repro.reasoning.grading.algebra import UNKNOWN, Algebra
@@ -35,7 +34,6 @@ def judge(prediction: str, gold: str, algebra: Algebra) -> tuple[bool | None, st
     return right, comparison.reason or "math_verify"
 
 
-@lru_cache(maxsize=10_000)
 def members(gold: str) -> int:
     """How many answers a raw gold answer holds: as many boxes of a completion make up one prediction."""
     if refusal(gold):
