@@ -195,7 +195,7 @@ def _thin(values: Sequence[float], window: int) -> list[float]:
 def curves(panels: Mapping[tuple[str, str], Sequence[Curve]], arms: Sequence[str], name: str, window: int) -> str:
     """Learning curves, one panel per (y, x) axes; arms by colour and marker, every seed its own line."""
     from matplotlib import rc_context
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
     with rc_context(style_sheet()):
         figure, axes = new_figure(8.6 if len(panels) > 1 else 5.6, 3.3, len(panels), left=0.6, top=0.35)
@@ -220,6 +220,7 @@ def curves(panels: Mapping[tuple[str, str], Sequence[Curve]], arms: Sequence[str
                 named.add(line.arm)
             axis.grid(color="#888888", alpha=0.25, linewidth=0.8)
             axis.set_xlabel(xlabel)
+            axis.xaxis.set_major_locator(MaxNLocator(4 if len(panels) > 2 else 6))
             axis.xaxis.set_major_formatter(EngFormatter(sep=""))
             axis.set_title(ylabel, loc="left", fontsize=10)
             if axis is axes[0]:
