@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsm_repro.reporting import accounts, at_k, at_k_plots, corpus_plots, curve_plots, plots, verdict
+from dsm_repro.reporting import accounts, at_k, at_k_plots, corpus_plots, curve_plots, heat, plots, verdict
 from dsm_repro.reporting.blocks import Figure, Finding, Page, Section
 from dsm_repro.reporting.curves import AXES
 from dsm_repro.reporting.measures import Results
@@ -65,7 +65,7 @@ def figures(sweep: Sweep, found: Results) -> dict[str, str]:
     drawn.update(_curves(sweep))
     for column in found.columns:
         if any(v.column == column.id for v in found.categories):
-            drawn[f"{plots.heat_name(column.id)}.svg"] = plots.heat_map(found, sweep.arms, column.id)
+            drawn[f"{heat.heat_name(column.id)}.svg"] = heat.heat_map(found, sweep.arms, column.id)
     drawn.update(at_k_plots.figures(at_k.lines(found), sweep.arms))
     drawn.update(curve_plots.figures(sweep, found))
     drawn.update(corpus_plots.figures(sweep))
@@ -123,7 +123,7 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
         alt = "Paired differences between arms with 95% intervals; the numbers are in the comparisons table."
         caption = "Paired differences with their 95% interval; right of the line the first arm is better."
         forest = [Section("forest", "Differences at a glance", [Figure("forest.svg", alt, caption)])]
-    heat = [(name, column.id) for column in found.columns if (name := f"{plots.heat_name(column.id)}.svg") in drawn]
+    maps = [(name, column.id) for column in found.columns if (name := f"{heat.heat_name(column.id)}.svg") in drawn]
     learning = [(name, *text) for name, text in _CURVES.items() if name in drawn]
     sections = [
         *forest,
@@ -134,7 +134,7 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
         curves.section(sweep, found, drawn),
         training.compute(sweep),
         training.learning(learning),
-        results.categories(found, heat),
+        results.categories(found, maps),
         results.diagnostics(found),
         answers.section(sweep, found),
         training.mix(sweep),

@@ -57,10 +57,15 @@ def render_front(reports_dir: Path) -> Path:
 
 
 def _render(store_root: Path, name: str, reports_dir: Path) -> None:
+    from threadpoolctl import threadpool_limits
+
     sweep = read_sweep(store_root, name)
-    found = results(sweep)
-    drawn = pages.figures(sweep, found)
-    page = pages.build(sweep, found, drawn)
+    # the bootstrap's products are small: on a loaded machine a second thread makes them ten times slower
+    with threadpool_limits(1, "blas"):
+        found = results(sweep)
+        drawn = pages.figures(sweep, found)
+        page = pages.build(sweep, found, drawn)
+        exported = export.results_json(sweep, found, page)
     script = _asset("explorer.js") if any(isinstance(b, Explorer) for s in page.sections for b in s.blocks) else ""
     context = {
         "page": page,
@@ -75,7 +80,7 @@ def _render(store_root: Path, name: str, reports_dir: Path) -> None:
     content = {
         "index.html": environment.get_template("page.html.j2").render(context),
         "report.md": _tidy(environment.get_template("page.md.j2").render(context)),
-        "results.json": export.results_json(sweep, found, page),
+        "results.json": exported,
         "arms.csv": tables.arms_csv(sweep, found),
         "comparisons.csv": tables.comparisons_csv(found),
         "categories.csv": tables.categories_csv(found),
