@@ -65,10 +65,9 @@ def _drawn(rows: Sequence[str], columns: Sequence[str], values: dict[tuple[str, 
                 f'fill="{ink}">{value:.0f}</text>'
             )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'font-family="Arial, Helvetica, sans-serif" font-size="13" fill="currentColor">\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
+        f'<svg class="heat" xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="Arial, Helvetica, sans-serif" font-size="13" '
+        f'fill="currentColor">\n' + "\n".join(parts) + "\n</svg>\n"
     )
 
 

@@ -48,6 +48,7 @@ def write_artifact(store: Path, stage: str, key: str, files: dict[str, Any], flo
         "inputs": {},
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
         "git": "0123abcd" * 5,
+        "lock": "89abcdef" * 8,
         "libraries": {"torch": "2.13.0", "trl": "1.16.0", "numpy": "2.4.6"},
         "hardware": {"cpu": "Test CPU", "cores": 2, "memory_bytes": 16 * 2**30, "platform": "Linux", "gpu": None},
         "seeds": {"seed": 0},

@@ -94,6 +94,7 @@ def test_sections_are_in_order_and_the_scale_is_said(finished: tuple[Path, Path]
         assert "not in the paper" in text
         assert "From crawl to corpus" in text and "collected in round 4, the last" in text
         assert "dsm run sweep=rl_algorithm scale=mini" in text
+        assert "89abcdef" * 8 in text and "0123abcd" * 5 in text, "lock and commit"
         assert re.search(r"GRPO − SFT = \+\d+\.\d points \[−?\d+\.\d, \d+\.\d\], 3 seeds × 160 problems", text)
 
 

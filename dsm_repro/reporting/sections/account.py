@@ -147,6 +147,7 @@ def provenance(sweep: Sweep) -> Section:
     facts = [
         ("Scale", sweep.scale),
         ("Commit", "; ".join(seen("git")) or "not recorded"),
+        ("Digest of requirements.lock", "; ".join(seen("lock")) or "not recorded"),
         ("Seeds of the replicates", ", ".join(str(s) for s in dict.fromkeys(r.seed for r in sweep.runs))),
         ("Hardware", "; ".join(_hardware(artifacts)) or "not recorded"),
         ("Threads per stage", ", ".join(seen("threads")) or "not recorded"),
