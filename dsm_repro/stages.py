@@ -12,6 +12,7 @@ _STAGES = {
     "crawl": "dsm_repro.corpus.crawl_stage:STAGE",
     "corpus": "dsm_repro.corpus.stage:STAGE",
     "base": "dsm_repro.pretraining.base_stage:STAGE",
+    "prior": "dsm_repro.pretraining.prior_stage:STAGE",
     "pretrain": "dsm_repro.pretraining.stage:STAGE",
     "sft": "dsm_repro.finetuning.stage:STAGE",
     "reward_model": "dsm_repro.rl.reward_model.stage:STAGE",

@@ -26,7 +26,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*words: str) -> int:
-    return main(["run", REGISTRY_OVERRIDE, "hydra.sweeper.report=false", *words])
+    return main(["run", REGISTRY_OVERRIDE, "hydra.sweeper.report=false", "hydra/launcher=basic", *words])
 
 
 def test_help_loads_nothing_heavy_and_says_what_to_type_next() -> None:

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
@@ -25,6 +24,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dsm_repro.config.composition import composed
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import differing, under
 from dsm_repro.config.messages import explain_hydra_error
@@ -33,15 +33,17 @@ from dsm_repro.config.schema import Config
 from dsm_repro.config.sweep_schema import ReplicatesConfig, SweepConfig
 
 #: every stage in the order in which an arm may pass through it
-STAGE_ORDER = ("crawl", "corpus", "base", "pretrain", "sft", "reward_model", "rl", "evaluate")
+STAGE_ORDER = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "reward_model", "rl", "evaluate")
 #: those that draw at random: replicates start at one of them
 SEEDED_STAGES = tuple(stage for stage in STAGE_ORDER if stage != "crawl")
+
+SEED_KEYS = ("seed", *(f"seeds.{stage}" for stage in SEEDED_STAGES))
 
 #: how Hydra knows ``sweep=NAME``
 SWEEP_OVERRIDE = "+sweeps="
 
 #: overrides under these keys say how and where to work, not what the arm is
-NOT_THE_ARM = ("execution", "paths", "hydra")
+NOT_THE_ARM = ("execution", "tracker", "paths", "hydra")
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,7 @@ def translate(overrides: Sequence[str]) -> list[str]:
 def compose(overrides: Sequence[str]) -> Config:
     """One typed config; raises ConfigError for an unknown group level or key, or a value of the wrong type."""
     with _hydra(), _clear_errors():
-        composed = hydra_compose("config", overrides=[*translate(overrides), search_path_override()])
-        config = OmegaConf.to_object(composed)
+        config = OmegaConf.to_object(composed(translate(overrides), search_path_override()))
     if not isinstance(config, Config):
         raise ConfigError(f"{conf_dir() / 'config.yaml'}: 'base_schema' must come first in its defaults list.")
     return config
@@ -224,19 +225,24 @@ def _without_overridden(arm: str, own: list[Override], user: list[Override], cla
 def _from_product(user: list[Override]) -> Sweep:
     """The cross product of the overrides with several values; a varied seed gives replicates of the same arm."""
     varied = [_key(override) for override in user if override.is_sweep_override()]
-    seed_key = next((key for key in varied if key == "seed" or key.startswith("seeds.")), None)
+    seed_key = next((key for key in varied if key == "seed" or key.startswith("seeds.")), "")
     named = [key for key in varied if key != seed_key]
-    arms = []
+    arms: list[Arm] = []
+    compose_once = functools.cache(compose)
     for lines in BasicSweeper.split_arguments(user, max_batch_size=None)[0]:
         values = {_key(override): override.get_value_element_as_str() for override in _parse(lines)}
-        config = compose(lines)
+        others = tuple(line for line in lines if line.partition("=")[0] != seed_key)
+        if seed_key in SEED_KEYS and values[seed_key].isdecimal() and not any("seed" in line for line in others):
+            config = _reseeded(compose_once(others), seed_key, int(values[seed_key]))
+        else:
+            config = compose(lines)
         seed = int(values[seed_key]) if seed_key else config.seed
         name = ",".join(f"{key}={values[key]}" for key in named) or "run"
         arms.append(Arm(name, seed, tuple(lines), replace(config, sweep=None, worker_spec=None)))
     name = _name_of([override.input_line or "" for override in user])
     claim = SweepConfig(name=name, title=name, factor=",".join(named))
     claim.arms = {arm.name: [o for o in arm.overrides if o.split("=")[0].replace("/", ".") in named] for arm in arms}
-    claim.consequences = _consequences(arms, named)
+    claim.consequences = _consequences(list({arm.name: arm.config for arm in arms}.values()), named)
     claim.replicates = ReplicatesConfig(
         from_stage=seed_key.removeprefix("seeds.") if seed_key and "." in seed_key else SEEDED_STAGES[0],
         seeds=list(dict.fromkeys(arm.seed for arm in arms)),
@@ -244,11 +250,21 @@ def _from_product(user: list[Override]) -> Sweep:
     return Sweep(name, claim, tuple(arms), declared=False)
 
 
-def _consequences(arms: list[Arm], factor: list[str]) -> list[str]:
+def _reseeded(config: Config, key: str, seed: int) -> Config:
+    """What ``key=seed`` beside the config's own overrides composes, if none of them names a seed.
+
+    In ``conf/`` every stage's seed is ``${seed}``, and nothing else is.
+    """
+    if key == "seed":
+        return replace(config, seed=seed, seeds=replace(config.seeds, **dict.fromkeys(SEEDED_STAGES, seed)))
+    return replace(config, seeds=replace(config.seeds, **{key.removeprefix("seeds."): seed}))
+
+
+def _consequences(configs: list[Config], factor: list[str]) -> list[str]:
     """What else differs between arms of a plain multirun, so that the report can say it."""
     found: dict[str, Any] = {}
-    for arm in arms[1:]:
-        found.update(differing(arms[0].config, arm.config))
+    for config in configs[1:]:
+        found.update(differing(configs[0], config))
     return sorted(path for path in found if not under(path, factor))
 
 

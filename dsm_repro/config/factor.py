@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dsm_repro.config.compose import Sweep
 
 #: how and where the work is done, the replicate seeds, and the claim itself
-IGNORED = ("execution", "paths", "sweep", "worker_spec", "seed", "seeds")
+IGNORED = ("execution", "tracker", "paths", "sweep", "worker_spec", "seed", "seeds")
 
 ABSENT = "(absent)"
 

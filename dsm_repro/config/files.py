@@ -1,13 +1,14 @@
-"""The files and folders that a run would read: are they there? A plan can be made without them, a run cannot."""
+"""The files, folders and optional libraries that a run uses: are they there? A plan needs none, a run does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from glob import glob
+from importlib.util import find_spec
 from pathlib import Path
 
 from dsm_repro.config.compose import Sweep
-from dsm_repro.config.resolve import CURATION, has_stage, resolve_model, resolve_source
+from dsm_repro.config.resolve import CURATION, has_stage, resolve_model, resolve_source, text_phases
 from dsm_repro.config.schema import Config
 
 Check = Callable[[Config], Iterator[str]]
@@ -41,7 +42,7 @@ def find_model(config: Config) -> Iterator[str]:
 
 
 def find_sources(config: Config) -> Iterator[str]:
-    for name in config.mix.weights if config.pretrain.enabled else ():
+    for name in dict.fromkeys(name for _, phase in text_phases(config) for name in phase.mix.weights):
         source = resolve_source(config, name)
         if source.kind == "jsonl":
             yield from _no_file(f"scale.sources.{name}.name", source.name)
@@ -59,12 +60,19 @@ def find_benchmarks(config: Config) -> Iterator[str]:
         yield from _no_file("problems.test_path", config.problems.test_path)
 
 
+def find_tracker(config: Config) -> Iterator[str]:
+    name = config.tracker.name
+    if name != "none" and find_spec(name) is None:
+        yield f"tracker={name}: the library is not installed here. pip install 'dsm-repro[{name}]', or tracker=none."
+
+
 FILE_CHECKS: tuple[Check, ...] = (
     find_corpus_files,
     find_benchmarks,
     find_model,
     find_sources,
     find_problems,
+    find_tracker,
 )
 #: curation alone (``until=crawl``, ``until=corpus``) asks for no model and no problems
 CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files, find_benchmarks)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from dsm_repro.config.resolve import text_phases
 from dsm_repro.config.schema import Config
 
 #: kinds of pre-training source that hold what others wrote and nobody compared with a benchmark
@@ -36,12 +37,11 @@ def allowed(config: Config, name: str) -> bool:
 
 
 def unchecked_sources(config: Config) -> list[str]:
-    """The sources of the mix that nobody checked against the arm's benchmark, in the order of the mix."""
-    if not config.pretrain.enabled:
-        return []
+    """The sources that the arm reads and nobody checked against its benchmark, in the order of reading."""
+    weights = [item for _, phase in text_phases(config) for item in phase.mix.weights.items()]
     return [
         name
-        for name, weight in config.mix.weights.items()
+        for name, weight in dict(weights).items()
         if weight > 0 and name in config.scale.sources and config.scale.sources[name].kind in UNCHECKED_KINDS
     ]
 

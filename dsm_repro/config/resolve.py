@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import Config, ModelSpec, SourceSpec
+from dsm_repro.config.schema import Config, MixConfig, ModelSpec, SourceSpec
 
 #: stages that leave a model behind, in the order in which a model passes through them
-MODEL_STAGES = ("base", "pretrain", "sft", "rl")
+MODEL_STAGES = ("base", "prior", "pretrain", "sft", "rl")
 #: kinds of reward that are the score of a trained model
 MODEL_REWARDS = ("outcome", "process")
 #: ways of answering in which programs are run
@@ -17,6 +19,8 @@ CURATION = ("crawl", "corpus")
 
 def has_stage(config: Config, stage: str) -> bool:
     """Whether the arm needs this stage at all; one it does not need is absent, not a no-op."""
+    if stage == "prior":
+        return bool(config.prior.weights)
     if stage == "pretrain":
         return config.pretrain.enabled
     if stage == "sft":
@@ -32,6 +36,28 @@ def model_parent(config: Config, stage: str) -> str:
     """The stage whose policy ``stage`` starts from: the nearest earlier one that this arm has."""
     before = MODEL_STAGES[: MODEL_STAGES.index(stage)] if stage in MODEL_STAGES else MODEL_STAGES
     return [name for name in before if has_stage(config, name)][-1]
+
+
+def prior_phase(config: Config) -> Config:
+    """The config under which the stage ``prior`` is a run of ``pretrain``: its own mix, and nothing before it."""
+    return replace(
+        config,
+        mix=config.prior,
+        prior=MixConfig(name="none"),
+        pretrain=replace(config.pretrain, enabled=True),
+        seeds=replace(config.seeds, pretrain=config.seeds.prior),
+    )
+
+
+def text_phases(config: Config) -> list[tuple[str, Config]]:
+    """The phases of continued pre-training that an arm has, in order: config section of the mix, and its config."""
+    phases = [("prior", prior_phase(config))] if has_stage(config, "prior") else []
+    return phases + ([("mix", config)] if has_stage(config, "pretrain") else [])
+
+
+def training_tokens(config: Config) -> int:
+    """Tokens of training on the mix."""
+    return round(config.pretrain.tokens * config.mix.tokens_factor)
 
 
 def runs_programs(config: Config) -> bool:

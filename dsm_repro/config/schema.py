@@ -23,6 +23,7 @@ class SeedsConfig:
 
     corpus: int = 0
     base: int = 0
+    prior: int = 0
     pretrain: int = 0
     sft: int = 0
     reward_model: int = 0
@@ -190,6 +191,8 @@ class MixConfig:
     #: how many tokens of the ranked corpus the source ``math`` may use, relative to corpus.top_tokens:
     #: 0.5 keeps the better half, 2.0 reaches down to pages of lower score
     math_tokens_factor: float = 1.0
+    #: tokens of training on this mix, relative to pretrain.tokens
+    tokens_factor: float = 1.0
 
 
 @dataclass
@@ -435,6 +438,23 @@ class ExecutionConfig:
     shards: ShardsConfig = field(default_factory=ShardsConfig)
 
 
+#: known to the trainers' own integrations
+TRACKERS = ("none", "tensorboard", "trackio", "wandb", "mlflow")
+
+
+@dataclass
+class TrackerConfig:
+    """Where trainers show their metrics as they train, besides the store: never part of an identity."""
+
+    #: one of TRACKERS
+    name: str = "none"
+    #: what is kept on this machine
+    folder: str = "runs"
+    #: internal: the sweep, and the stage with its first arm
+    group: str = ""
+    run: str = ""
+
+
 @dataclass
 class PathsConfig:
     store: str = "store"
@@ -464,6 +484,8 @@ class Config:
     prompts: str = "miniature"
     base: BaseConfig = field(default_factory=BaseConfig)
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    #: what is read before the mix, in a stage of its own (§5.1.1); absent without weights
+    prior: MixConfig = field(default_factory=lambda: MixConfig(name="none"))
     mix: MixConfig = field(default_factory=MixConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     problems: ProblemsConfig = field(default_factory=ProblemsConfig)
@@ -476,6 +498,7 @@ class Config:
     tool: ToolConfig = field(default_factory=ToolConfig)
     grader: GraderConfig = field(default_factory=GraderConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     sweep: SweepConfig | None = None
     #: internal: a launched job runs the stage that this file describes

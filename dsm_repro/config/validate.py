@@ -14,8 +14,16 @@ from dsm_repro.config.compose import STAGE_ORDER, Sweep
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.files import missing_files
 from dsm_repro.config.gate import gate_faults
-from dsm_repro.config.resolve import CURATION, MODEL_REWARDS, has_stage, resolve_model, resolve_source
-from dsm_repro.config.schema import Config, TinyModelConfig
+from dsm_repro.config.resolve import (
+    CURATION,
+    MODEL_REWARDS,
+    has_stage,
+    resolve_model,
+    resolve_source,
+    text_phases,
+    training_tokens,
+)
+from dsm_repro.config.schema import TRACKERS, Config, PretrainConfig, TinyModelConfig
 from dsm_repro.config.sweep_schema import metric_at_k, recorded_ks
 
 Check = Callable[[Config], Iterator[str]]
@@ -147,12 +155,27 @@ def _shares(key: str, weights: dict[str, float]) -> Iterator[str]:
 
 
 def check_pretrain(config: Config) -> Iterator[str]:
-    if not config.pretrain.enabled:
+    phases = text_phases(config)
+    if not phases:
         return
-    yield from _shares("mix.weights", config.mix.weights)
-    for name in config.mix.weights:
+    for section, phase in phases:
+        yield from _check_mix(section, phase)
+    part = config.pretrain
+    yield from _at_least("pretrain.sequence_length", part.sequence_length, 2)
+    yield from _at_least("pretrain.batch_tokens", part.batch_tokens, part.sequence_length, "one sequence")
+    yield from _at_least("pretrain.warmup_steps", part.warmup_steps, 0)
+    yield from _positive("pretrain.max_epochs", part.max_epochs)
+    yield from _optimiser("pretrain", part.peak_learning_rate, part.weight_decay, part.max_grad_norm, "peak_")
+    yield from _betas("pretrain", part.adam_beta1, part.adam_beta2)
+    yield from _check_decay(part)
+
+
+def _check_mix(section: str, phase: Config) -> Iterator[str]:
+    mix = phase.mix
+    yield from _shares(f"{section}.weights", mix.weights)
+    for name in mix.weights:
         try:
-            source = resolve_source(config, name)
+            source = resolve_source(phase, name)
         except ConfigError as error:
             yield str(error)
             continue
@@ -161,15 +184,12 @@ def check_pretrain(config: Config) -> Iterator[str]:
         if source.kind != "corpus" and not source.name:
             what = {"miniature": "kind of text", "hf": "data set", "jsonl": "files"}.get(source.kind, "data")
             yield f"{key}.name: empty. Name the {what}."
-    yield from _positive("mix.math_tokens_factor", config.mix.math_tokens_factor)
-    part = config.pretrain
-    yield from _at_least("pretrain.sequence_length", part.sequence_length, 2)
-    yield from _at_least("pretrain.batch_tokens", part.batch_tokens, part.sequence_length, "one sequence")
-    yield from _at_least("pretrain.tokens", part.tokens, part.batch_tokens, "one batch")
-    yield from _at_least("pretrain.warmup_steps", part.warmup_steps, 0)
-    yield from _positive("pretrain.max_epochs", part.max_epochs)
-    yield from _optimiser("pretrain", part.peak_learning_rate, part.weight_decay, part.max_grad_norm, "peak_")
-    yield from _betas("pretrain", part.adam_beta1, part.adam_beta2)
+    yield from _positive(f"{section}.math_tokens_factor", mix.math_tokens_factor)
+    yield from _positive(f"{section}.tokens_factor", mix.tokens_factor)
+    yield from _at_least("pretrain.tokens", training_tokens(phase), phase.pretrain.batch_tokens, "one batch")
+
+
+def _check_decay(part: PretrainConfig) -> Iterator[str]:
     if len(part.decay_at) != len(part.decay_to):
         yield (
             f"pretrain.decay_at={list(part.decay_at)}: {len(part.decay_at)} steps, but pretrain.decay_to="
@@ -357,6 +377,7 @@ def check_execution(config: Config) -> Iterator[str]:
     yield from _one_of("execution.shards.executor", part.shards.executor, ("local", "slurm", "ray"))
     yield from _at_least("execution.shards.shard_bytes", part.shards.shard_bytes, 1)
     yield from _at_least("execution.shards.memory_bytes", part.shards.memory_bytes, 1_000_000, "one megabyte")
+    yield from _one_of("tracker.name", config.tracker.name, TRACKERS)
 
 
 CHECKS: tuple[Check, ...] = (

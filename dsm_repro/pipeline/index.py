@@ -154,5 +154,5 @@ class Index:
 
 def _said(arm: dict[str, Any]) -> dict[str, Any]:
     """What an arm's entry says of the result: states and the execution section may differ between runs."""
-    config = {k: v for k, v in arm.get("config", {}).items() if k not in ("execution", "paths")}
+    config = {k: v for k, v in arm.get("config", {}).items() if k not in ("execution", "tracker", "paths")}
     return {**{k: arm.get(k) for k in ("name", "seed", "stages", "error")}, "config": config}

@@ -25,6 +25,7 @@ from dsm_repro.config.files import missing_files_of
 from dsm_repro.config.paths import store_dir
 from dsm_repro.config.validate import validate_sweep
 from dsm_repro.pipeline import plan as planning
+from dsm_repro.pipeline import tracker
 from dsm_repro.pipeline.graph import Graph, Node, build
 from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, WAITING, Index
 from dsm_repro.pipeline.liveview import LiveView
@@ -116,7 +117,7 @@ def _run_waves(index: Index, registry: Mapping[str, str], launch: Launch) -> Non
             if not ready:
                 continue
             threads = threads_per_stage(workers, widths[ready[0].depth])
-            specs = [_write_spec(node, index.store, registry, threads, folder) for node in ready]
+            specs = [_write_spec(node, index, registry, threads, folder) for node in ready]
             with view.watching(ready):
                 died = _launch(launch, specs, started, workers)
             started += len(ready)
@@ -146,9 +147,10 @@ def _ready(index: Index, wave: Sequence[Node]) -> list[Node]:
     return ready
 
 
-def _write_spec(node: Node, store: Store, registry: Mapping[str, str], threads: int, folder: Path) -> Path:
-    config = to_container(node.config)
-    spec = Spec(node.stage, registry[node.stage], node.key, config, node.parents, str(store.root), threads)
+def _write_spec(node: Node, index: Index, registry: Mapping[str, str], threads: int, folder: Path) -> Path:
+    arms = [f"{arm.name}, seed {arm.seed}" for arm in (index.sweep.arms[i] for i in node.arms)]
+    config = to_container(tracker.named(node.config, index.sweep.name, node.stage, node.key, arms))
+    spec = Spec(node.stage, registry[node.stage], node.key, config, node.parents, str(index.store.root), threads)
     path = folder / f"{node.stage}-{node.key}.json"
     with explained(path):
         spec.write(path)

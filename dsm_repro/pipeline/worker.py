@@ -39,6 +39,7 @@ from dsm_repro.pipeline.identity import description, digest_of, key_of
 from dsm_repro.pipeline.progress import ProgressWriter
 from dsm_repro.pipeline.stage import Stage, StageContext
 from dsm_repro.pipeline.store import FULL_DISK_ERRNOS, Staging, Store, disk_full, explained, write_text
+from dsm_repro.pipeline.tracker import tracked
 
 #: what numerical libraries read when they are loaded
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -153,7 +154,8 @@ def _make(spec: Spec, store: Store, staging: Staging) -> None:
     started, clock = datetime.now(UTC), time.monotonic()
     with ProgressWriter(store.root, spec.stage, spec.key) as progress:
         ctx = StageContext(config, staging.out, staging.scratch, parents, spec.threads, Cost(), progress)
-        stage.run(ctx)
+        with tracked(config.tracker):
+            stage.run(ctx)
     seconds = time.monotonic() - clock
     ctx.cost.seconds += seconds
     with explained(staging.path):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.gate import gate_notes
-from dsm_repro.config.resolve import model_parent, resolve_model, resolve_source
+from dsm_repro.config.resolve import model_parent, resolve_model, resolve_source, training_tokens
 from dsm_repro.config.schema import Config, SourceSpec
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.pretraining.mixture import check_weights
@@ -52,7 +52,7 @@ def identity(config: Config) -> Any:
             described[name] |= {"text_field": spec.text_field, "split": spec.split}
             # local files enter by their content, through inputs
             described[name] |= {} if files_of(name, spec) else {"name": spec.name}
-    values = asdict(config.pretrain)
+    values = asdict(config.pretrain) | {"tokens": training_tokens(config)}
     del values["enabled"]
     return {"pretrain": values, "sources": described, "dtype": config.base.dtype, "seed": config.seeds.pretrain}
 
@@ -64,7 +64,7 @@ def inputs(config: Config) -> tuple[Path, ...]:
 def estimate(config: Config) -> Estimate:
     c = config.pretrain
     _sources(config)
-    steps, rows = steps_and_rows(c.tokens, c.batch_tokens, c.sequence_length, "pretrain")
+    steps, rows = steps_and_rows(training_tokens(config), c.batch_tokens, c.sequence_length, "pretrain")
     multi_step(steps, c.warmup_steps, c.decay_at, c.decay_to)
     notes = (*warmup_note(steps, c.warmup_steps), *gate_notes(config))
     return training_estimate(
@@ -88,7 +88,7 @@ def run(ctx: StageContext) -> None:
     model = load_model(start, "float32", resolve_device(config.execution))
     tokenizer = load_tokenizer(start)
     check_length(model, c.sequence_length, "pretrain.sequence_length")
-    steps, rows = steps_and_rows(c.tokens, c.batch_tokens, c.sequence_length, "pretrain")
+    steps, rows = steps_and_rows(training_tokens(config), c.batch_tokens, c.sequence_length, "pretrain")
     opt = Optimisation(
         section="pretrain",
         steps=steps,

@@ -11,7 +11,7 @@ from dsm_repro.reporting.records import Artifact, Run, Sweep, in_order
 from dsm_repro.reporting.values import number
 
 #: stages that change the model, the last of which an arm has is what its comparison is about
-_TRAINING = ("pretrain", "sft", "rl")
+_TRAINING = ("prior", "pretrain", "sft", "rl")
 
 
 @dataclass(frozen=True)

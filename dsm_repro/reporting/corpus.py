@@ -150,6 +150,8 @@ def printable(value: object, most: int = PRINTED) -> str:
     escapes (``\\u202e``); what is longer than ``most`` characters ends in an ellipsis.
     """
     text = " ".join(str(value)[: 4 * most].split())
+    if text.isprintable() and "`" not in text and "\\|" not in text:
+        return _shortened(text, most)
     shown = []
     for i, character in enumerate(text):
         splits = character == "\\" and text[i + 1 : i + 2] == "|"
@@ -159,5 +161,8 @@ def printable(value: object, most: int = PRINTED) -> str:
             shown.append(character.encode("unicode_escape").decode("ascii"))
         else:
             shown.append(character)
-    line = "".join(shown)
+    return _shortened("".join(shown), most)
+
+
+def _shortened(line: str, most: int) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -17,7 +17,7 @@ from typing import Any
 from dsm_repro.config.errors import DataError, StoreError
 
 #: the order of the stages in every table
-STAGES = ("crawl", "corpus", "base", "pretrain", "sft", "reward_model", "rl", "evaluate")
+STAGES = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "reward_model", "rl", "evaluate")
 #: artifact files the report reads; the digests of these are checked
 _READ = ("record.json", "metrics.jsonl", "samples.jsonl", "at_k.jsonl", "cost.json", "curve.json", "times.jsonl")
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from trl import GRPOConfig
 
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.schema import RLConfig, TrackerConfig
+from dsm_repro.pipeline.tracker import trainer_fields
 
 #: a run that stops at a FLOP budget has no step limit of its own
 UNLIMITED_STEPS = 1_000_000_000
@@ -136,7 +137,7 @@ def numeric_fields(dtype: str, device: str, seed: int) -> dict[str, Any]:
     }
 
 
-def bookkeeping_fields(scratch: Path) -> dict[str, Any]:
+def bookkeeping_fields(scratch: Path, tracker: TrackerConfig | None = None) -> dict[str, Any]:
     """Everything that is not mathematics: the trainer logs, stops and saves by its own callbacks."""
     return {
         "output_dir": str(scratch),
@@ -151,7 +152,7 @@ def bookkeeping_fields(scratch: Path) -> dict[str, Any]:
         "log_completions": False,
         "log_level": "error",
         "disable_tqdm": True,
-        "report_to": "none",
+        **trainer_fields(tracker or TrackerConfig()),
         "push_to_hub": False,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": False,
@@ -159,24 +160,26 @@ def bookkeeping_fields(scratch: Path) -> dict[str, Any]:
 
 
 def all_fields(
-    rl: RLConfig, loss_kl_coefficient: float, dtype: str, device: str, seed: int, scratch: Path
-) -> dict[str, Any]:
+    rl: RLConfig, loss_kl_coefficient: float, dtype: str, device: str, seed: int, scratch: Path,
+    tracker: TrackerConfig | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Every field that is said."""
     return {
         **objective_fields(rl, loss_kl_coefficient),
         **sampling_fields(rl),
         **optimiser_fields(rl),
         **numeric_fields(dtype, device, seed),
-        **bookkeeping_fields(scratch),
+        **bookkeeping_fields(scratch, tracker),
     }
 
 
 def grpo_config(
-    rl: RLConfig, loss_kl_coefficient: float, dtype: str, device: str, seed: int, scratch: Path
-) -> GRPOConfig:
+    rl: RLConfig, loss_kl_coefficient: float, dtype: str, device: str, seed: int, scratch: Path,
+    tracker: TrackerConfig | None = None,
+) -> GRPOConfig:  # fmt: skip
     """The arguments of the trainer, for GRPO and PPO alike.
 
     Args:
         loss_kl_coefficient: beta inside the loss; 0 for PPO, whose KL term is in the reward.
     """
-    return GRPOConfig(**all_fields(rl, loss_kl_coefficient, dtype, device, seed, scratch))
+    return GRPOConfig(**all_fields(rl, loss_kl_coefficient, dtype, device, seed, scratch, tracker))

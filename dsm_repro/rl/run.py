@@ -66,7 +66,9 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     prompts = [formats.prompt(question.question, rl.mode, config.prompts) for question in questions]
     device = resolve_device(config.execution)
     # before any model: this is what gives each process its own GPU
-    args = grpo_config(rl, estimator.loss_kl_coefficient, config.base.dtype, device, config.seeds.rl, ctx.scratch)
+    args = grpo_config(
+        rl, estimator.loss_kl_coefficient, config.base.dtype, device, config.seeds.rl, ctx.scratch, config.tracker
+    )
     one_device_per_process(args)
     processes = Processes(args.process_index, args.world_size, args.device)
     processes.check(rl.questions_per_step)

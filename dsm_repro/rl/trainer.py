@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from trl import GRPOConfig, GRPOTrainer
 
 from dsm_repro.config.schema import RLConfig
+from dsm_repro.pipeline.tracker import shown
 from dsm_repro.rl import accounting, objectives
 from dsm_repro.rl.batch import Batch, completion_logps
 from dsm_repro.rl.critic import Critic, Regression, Returns
@@ -203,6 +204,7 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         metrics = {**self.experience.metrics, "loss": logs["loss"], "grad_norm": logs["grad_norm"]}
         if self.processes.first(lambda: self.on_step(self.state.global_step, metrics, spent)):
             self.control.should_training_stop = True
+        self.callback_handler.on_log(self.args, self.state, self.control, shown(metrics))
         # counts belong to the exploration, not to each of its updates
         if self.rl.updates_per_exploration > 1:
             self.experience.metrics["tokens_generated"] = 0

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline.stage import StageContext
+from dsm_repro.pipeline.tracker import trainer_fields
 from dsm_repro.training.batching import split_batch
 from dsm_repro.training.models import resolve_device
 from dsm_repro.training.trainer import Optimisation
@@ -81,7 +82,7 @@ def common_fields(
         "logging_nan_inf_filter": False,
         "log_level": "error",
         "disable_tqdm": True,
-        "report_to": "none",
+        **trainer_fields(ctx.config.tracker),
         "push_to_hub": False,
     }
 

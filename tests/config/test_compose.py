@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
-from dsm_repro.config.compose import compose, expand
+from dsm_repro.config.compose import compose, expand, register_schema, search_path_override
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import check_factor, differing
 from dsm_repro.config.files import missing_files
 from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
+from dsm_repro.config.schema import Config
 from dsm_repro.config.validate import faults, validate_sweep
 
 
@@ -30,8 +36,8 @@ def test_every_level_composes_and_can_work(words: list[str], tmp_path: Path) -> 
         words = [*words, f"corpus.paths=[{tmp_path / 'pages'}]", f"corpus.seed_paths=[{tmp_path / 'pages'}]"]
     config = compose(words)
     assert faults(config) == []
-    # what only the user has is asked for by name, and by name only
-    assert all("no such file" in message for message in missing_files(config))
+    # what only the user has, and optional libraries, are asked for by name, and by name only
+    assert all("no such file" in m or "pip install" in m for m in missing_files(config))
 
 
 @pytest.mark.parametrize("name", sweep_names())
@@ -80,6 +86,46 @@ def test_users_override_reaches_every_arm_and_wins_over_the_arms_own() -> None:
 def test_override_of_the_factor_itself_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"rl=ppo: sweep=rl_algorithm varies rl between its arms"):
         expand(["sweep=rl_algorithm", "rl=ppo"])
+
+
+def of_hydra(words: Sequence[str]) -> Config:
+    """What Hydra alone composes."""
+    register_schema()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = OmegaConf.to_object(hydra_compose("config", [*words, search_path_override()]))
+    assert isinstance(config, Config)
+    return config
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rl=ppo", "rl.top_p=0.5", "++scale.models.coder.path=here", "hydra/launcher=basic"],
+        ["+sweeps=data_mix", "mix=c", "+sweep.arms.longer=['rl=grpo']", "~scale.models.llama2", "seeds.sft=4"],
+    ],
+    ids=["values", "sweep"],
+)
+def test_a_composition_is_hydras_own(words: list[str]) -> None:
+    assert compose(words) == of_hydra(words)
+
+
+@pytest.mark.parametrize(
+    "words", [["rl=none,ppo", "seed=0,3"], ["seeds.sft=4", "seed=0,3"], ["seeds.rl=0,3", "sft=pot"]], ids=" ".join
+)
+def test_every_arm_of_a_multirun_is_what_hydra_composes(words: list[str]) -> None:
+    arms = expand(words).arms
+    assert len({arm.config.seeds.rl for arm in arms}) == 2
+    assert all(arm.config == of_hydra(arm.overrides) for arm in arms)
+
+
+def test_a_level_that_has_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(conf_dir(), tmp_path / "conf")
+    for module in ("compose", "composition"):
+        monkeypatch.setattr(f"dsm_repro.config.{module}.conf_dir", lambda: tmp_path / "conf")
+    before = compose(["rl=ppo"])
+    with (tmp_path / "conf" / "rl" / "ppo.yaml").open("a") as f:
+        f.write("top_p: 0.25\n")
+    assert before.rl.top_p != compose(["rl=ppo"]).rl.top_p == 0.25
 
 
 def test_multirun_is_the_cross_product_and_seeds_are_replicates() -> None:

@@ -11,7 +11,7 @@ import yaml
 from dsm_repro.config.compose import Arm, compose, expand
 from dsm_repro.config.factor import check_factor
 from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
-from dsm_repro.config.resolve import resolve_source
+from dsm_repro.config.resolve import resolve_source, text_phases, training_tokens
 from dsm_repro.config.schema import Config
 from dsm_repro.config.validate import validate_sweep
 from dsm_repro.finetuning import stage as finetuning
@@ -115,3 +115,21 @@ def test_proof_pile_is_mixed_two_to_four_to_one() -> None:
 def test_no_comparison_crosses_the_starting_models() -> None:
     for comparison in claim("arxiv")["comparisons"]:
         assert comparison["a"].partition("_")[0] == comparison["b"].partition("_")[0]
+
+
+@pytest.mark.parametrize("scale", COMPOSED)
+def test_code_training_has_the_papers_tokens(scale: str) -> None:
+    """400B of code or general text and 150B of mathematics, whatever 150B is at the scale."""
+    read = {
+        name: {section: training_tokens(phase) / arm.config.pretrain.tokens for section, phase in phases}
+        for name, arm in arms("code_training", scale).items()
+        for phases in [text_phases(arm.config)]
+    }
+    first, mixed = pytest.approx(400 / 150), pytest.approx(550 / 150)
+    assert read == {
+        "none": {}, "general": {"prior": first}, "code": {"prior": first}, "math": {"mix": 1.0},
+        "general_math": {"prior": first, "mix": 1.0}, "code_math": {"prior": first, "mix": 1.0},
+        "mixed": {"mix": mixed},
+    }  # fmt: skip
+    weights = arms("code_training", scale)["mixed"].config.mix.weights
+    assert weights["math"] * 550 == pytest.approx(150)

@@ -26,7 +26,7 @@ from dsm_repro.training.models import load_model, load_tokenizer
 #: list, and fails the test until somebody has read what it does.
 NOT_MATHEMATICS = {
     # logging, hub, bookkeeping
-    "log_on_each_node logging_first_step log_level_replica include_num_input_tokens_seen run_name project",
+    "log_on_each_node logging_first_step log_level_replica include_num_input_tokens_seen",
     "trackio_space_id trackio_bucket_id trackio_static_space_id hub_token hub_private_repo hub_model_id hub_strategy",
     "hub_always_push hub_revision save_steps save_on_each_node save_only_model enable_jit_checkpoint",
     "restore_callback_states_from_checkpoint resume_from_checkpoint debug skip_memory_metrics do_train do_predict",

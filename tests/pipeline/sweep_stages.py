@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ def _run(name: str) -> Callable[[StageContext], None]:
         with (Path(ctx.config.paths.store) / "ran.txt").open("a") as f:
             f.write(f"{name} threads={ctx.threads} pid={os.getpid()}\n")
         print(f"{name} talks a lot")
+        # for tests that kill it, or fill its disk
+        time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
+        (ctx.out / "weights.bin").write_bytes(bytes(int(os.environ.get(f"TOY_BYTES_{name.upper()}", "0"))))
         if name == "rl" and ctx.config.rl.method == "ppo" and ctx.config.rl.clip_epsilon == POISON:
             raise ValueError("the critic exploded")
         ctx.cost.add_flops("train", 1e6)

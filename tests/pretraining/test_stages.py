@@ -10,9 +10,18 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import Config, MixConfig, ModelSpec, PretrainConfig, SourceSpec, TinyModelConfig
+from dsm_repro.config.schema import (
+    Config,
+    MixConfig,
+    ModelSpec,
+    PretrainConfig,
+    SeedsConfig,
+    SourceSpec,
+    TinyModelConfig,
+)
+from dsm_repro.config.validate import faults
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.pretraining import base_stage, stage
+from dsm_repro.pretraining import base_stage, prior_stage, stage
 from dsm_repro.reasoning.benchmarks import load_own
 
 TINY = TinyModelConfig(
@@ -167,3 +176,46 @@ def test_a_row_longer_than_the_models_context_is_refused(base: Path, corpus: Pat
     made.pretrain = replace(made.pretrain, sequence_length=128)
     with pytest.raises(ConfigError, match=r"pretrain\.sequence_length=128: the model's context is 64"):
         stage.STAGE.run(context(made, tmp_path / "run", {"corpus": corpus, "base": base}))
+
+
+def two_stages() -> Config:
+    """Code first, twice as many tokens, then mathematics alone."""
+    return config(
+        prior=MixConfig("code", {"code": 1.0}, tokens_factor=2.0),
+        mix=MixConfig("curated", {"math": 1.0}),
+        seeds=SeedsConfig(prior=3, pretrain=4),
+    )
+
+
+def test_the_first_of_two_stages_is_a_run_of_pretrain_on_its_own_mix() -> None:
+    made = two_stages()
+    alone = replace(made, prior=MixConfig("none"), mix=made.prior, seeds=SeedsConfig(pretrain=3))
+    assert prior_stage.identity(made) == stage.identity(alone)
+    assert prior_stage.identity(made)["pretrain"]["tokens"] == 2 * made.pretrain.tokens
+    assert (prior_stage.parents(made), stage.parents(made)) == (("base",), ("corpus", "prior"))
+    # what comes after it is the same training from another start
+    assert stage.identity(made) == stage.identity(replace(made, prior=MixConfig("none")))
+    assert stage.parents(replace(made, prior=MixConfig("none"))) == ("corpus", "base")
+    assert prior_stage.estimate(made).tokens == pytest.approx(2 * stage.estimate(made).tokens, rel=0.1)
+
+
+def test_training_goes_on_from_the_first_stage(base: Path, corpus: Path, tmp_path: Path) -> None:
+    made = two_stages()
+    first = context(made, tmp_path / "prior", {"base": base})
+    prior_stage.STAGE.run(first)
+    record = json.loads((first.out / "record.json").read_text())
+    assert record["achieved_shares"] == {"code": 1.0} and record["tokens"] == 16_384
+    second = context(made, tmp_path / "pretrain", {"prior": first.out, "corpus": corpus})
+    stage.STAGE.run(second)
+    losses = [json.loads((ctx.out / "metrics.jsonl").read_text().splitlines()[0])["loss"] for ctx in (first, second)]
+    straight = context(replace(made, prior=MixConfig("none")), tmp_path / "alone", {"base": base, "corpus": corpus})
+    stage.STAGE.run(straight)
+    unprepared = json.loads((straight.out / "metrics.jsonl").read_text().splitlines()[0])["loss"]
+    assert losses[1] != unprepared and all(loss > 0 for loss in losses)
+
+
+def test_a_wrong_share_of_the_first_stage_is_named_as_such() -> None:
+    made = replace(two_stages(), prior=MixConfig("code", {"code": 0.5}))
+    assert any(line.startswith("prior.weights: the shares") for line in faults(made))
+    made = replace(two_stages(), prior=MixConfig("code", {"music": 1.0}), pretrain=PretrainConfig(enabled=False))
+    assert any("no source of this name" in line for line in faults(made))

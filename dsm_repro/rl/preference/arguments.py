@@ -10,7 +10,7 @@ from typing import Any
 
 from trl import DPOConfig
 
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.schema import RLConfig, TrackerConfig
 from dsm_repro.rl.arguments import UNLIMITED_STEPS, bookkeeping_fields, numeric_fields, optimiser_fields
 from dsm_repro.rl.estimators.dpo import DPO
 
@@ -56,9 +56,11 @@ def data_fields(dpo: DPO) -> dict[str, Any]:
     }
 
 
-def all_fields(rl: RLConfig, dpo: DPO, dtype: str, device: str, seed: int, scratch: Path) -> dict[str, Any]:
+def all_fields(
+    rl: RLConfig, dpo: DPO, dtype: str, device: str, seed: int, scratch: Path, tracker: TrackerConfig | None = None
+) -> dict[str, Any]:
     """Every field that is said."""
-    shared = {**optimiser_fields(rl), **numeric_fields(dtype, device, seed), **bookkeeping_fields(scratch)}
+    shared = {**optimiser_fields(rl), **numeric_fields(dtype, device, seed), **bookkeeping_fields(scratch, tracker)}
     return {
         **objective_fields(dpo),
         **data_fields(dpo),
@@ -66,6 +68,8 @@ def all_fields(rl: RLConfig, dpo: DPO, dtype: str, device: str, seed: int, scrat
     }
 
 
-def dpo_config(rl: RLConfig, dpo: DPO, dtype: str, device: str, seed: int, scratch: Path) -> DPOConfig:
+def dpo_config(
+    rl: RLConfig, dpo: DPO, dtype: str, device: str, seed: int, scratch: Path, tracker: TrackerConfig | None = None
+) -> DPOConfig:
     """The arguments of the trainer."""
-    return DPOConfig(**all_fields(rl, dpo, dtype, device, seed, scratch))
+    return DPOConfig(**all_fields(rl, dpo, dtype, device, seed, scratch, tracker))

@@ -55,7 +55,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     reference = load_model(start, "float32", device).requires_grad_(False)
     longest = max(len(ids) for ids in tokenizer(prompts)["input_ids"])
     check_length(model, longest + rl.max_completion_length, f"longest prompt ({longest}) + rl.max_completion_length")
-    args = dpo_config(rl, method, config.base.dtype, device, config.seeds.rl, ctx.scratch)
+    args = dpo_config(rl, method, config.base.dtype, device, config.seeds.rl, ctx.scratch, config.tracker)
     one_device_per_process(args)
     if args.world_size > 1:
         raise ConfigError(

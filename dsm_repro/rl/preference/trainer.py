@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from dsm_repro.pipeline.tracker import shown
 from dsm_repro.rl import accounting
 from dsm_repro.rl.exploration import Metrics
 from dsm_repro.rl.precision import Autocast
@@ -142,6 +143,7 @@ class PreferenceTrainer(Autocast, DPOTrainer):
         }
         if self.on_step(self.state.global_step, metrics, flops):
             self.control.should_training_stop = True
+        self.callback_handler.on_log(self.args, self.state, self.control, shown(metrics))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         # not TRL's: it writes a model card

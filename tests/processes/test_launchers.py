@@ -1,0 +1,57 @@
+"""The waves of a sweep under the launchers of the extras: Ray on a local cluster, submitit with local processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sweep_stages import POISON, REGISTRY_OVERRIDE
+
+from dsm_repro.cli import main
+
+LAUNCHERS = {
+    "ray": ("hydra_ray_launcher", ["+hydra.launcher.ray.init.num_cpus=2"]),
+    "submitit_local": ("hydra_submitit_launcher", ["hydra.launcher.timeout_min=5"]),
+}
+
+
+def available(launcher: str) -> bool:
+    return importlib.util.find_spec(f"hydra_plugins.{LAUNCHERS[launcher][0]}") is not None
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(not available(name), reason=f"the extra for {name} is missing"))
+        for name in LAUNCHERS
+    ],
+)
+def test_a_failing_arm_keeps_to_itself_and_the_same_command_tries_it_again(
+    launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DSM_STORE", str(tmp_path / "store"))
+    # the toy stages lie beside the tests; workers are processes of their own
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    words = ["run", "-m", f"hydra/launcher={launcher}", *LAUNCHERS[launcher][1], REGISTRY_OVERRIDE]
+    words += ["hydra.sweeper.report=false", "execution.workers=2", "pretrain=none", "rl=grpo,ppo"]
+    words += [f"rl.clip_epsilon={POISON}"]
+    assert main(words) == 1
+    assert "failed: rl=ppo, seed 0, stage rl: ValueError: the critic exploded" in capfd.readouterr().err
+    assert ran(tmp_path) == {"base": 1, "sft": 1, "rl": 2, "evaluate": 1}
+    (index,) = (tmp_path / "store" / "sweeps").glob("*/arms.json")
+    states = {arm["name"]: set(arm["states"].values()) for arm in json.loads(index.read_text())["arms"]}
+    assert states["rl=grpo"] == {"done"} and states["rl=ppo"] == {"done", "failed", "blocked"}
+    assert main(words) == 1
+    assert ran(tmp_path) == {"base": 1, "sft": 1, "rl": 3, "evaluate": 1}
+    pids = {line.split()[-1] for line in (tmp_path / "store" / "ran.txt").read_text().splitlines()}
+    assert f"pid={os.getpid()}" not in pids
+
+
+def ran(folder: Path) -> Counter[str]:
+    return Counter(line.split()[0] for line in (folder / "store" / "ran.txt").read_text().splitlines())
