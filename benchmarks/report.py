@@ -39,11 +39,9 @@ def write(store: Path, arms: int, questions: int, seeds: int) -> None:
     )
 
 
-def render(store: Path, reports: Path, profile: bool) -> tuple[float, float]:
+def render(store: Path, reports: Path) -> tuple[float, float]:
     """(seconds, processor seconds) of one rendering in a fresh process."""
     command = [sys.executable, "-c", _RENDER, str(store), str(reports)]
-    if profile:
-        command[1:3] = ["-X", "importtime", "-c", _RENDER]
     before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True)
     seconds, after = time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -63,7 +61,7 @@ def main() -> None:
             _profile(store, reports)
             return
         for turn in range(1, options.turns + 1):
-            seconds, processor = render(store, reports, False)
+            seconds, processor = render(store, reports)
             print(f"turn {turn}: {seconds:.2f} s, of processor time {processor:.2f} s")
         sizes = {p.name: p.stat().st_size for p in sorted((reports / NAME).iterdir())}
         print(", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes.items() if size > 100_000))

@@ -141,7 +141,7 @@
     made.append(element("p", { class: "small" }, often));
     const extracted = element("p", { class: "answer" }, "Answer: ");
     extracted.append(answer.extracted ? element("b", { class: "mono" }, answer.extracted) : "none found");
-    if (answer.reason) extracted.append(element("span", { class: "small" }, ` (${answer.reason})`));
+    if (answer.reason) extracted.append(element("span", { class: "small" }, ` (grader: ${answer.reason})`));
     made.append(extracted, verbatim("Completion", answer.completion || "(empty)", names[voice]));
     if (answer.program) made.append(verbatim("Program", answer.program, names[voice]));
     if (answer.output) made.append(verbatim("Output", answer.output, names[voice]));
