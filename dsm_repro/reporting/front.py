@@ -78,7 +78,7 @@ def read(reports_dir: Path) -> Front:
             others.append(page.parent.name)
         else:
             claims.append(claim)
-    claims.sort(key=lambda c: (_ORDER.index(c.verdict) if c.verdict in _ORDER else len(_ORDER), c.name))
+    claims.sort(key=lambda c: (_ORDER.index(c.verdict), c.name))
     effects = [c.effect for claim in claims for c in claim.comparisons if c.effect is not None]
     return Front(tuple(claims), tuple(others), bars.extent(effects))
 
@@ -88,7 +88,7 @@ def _claim(path: Path) -> Claim | None:
         content = mapping(json.loads(path.read_bytes()))
     except (FileNotFoundError, ValueError):
         return None
-    if content.get("schema") != export.SCHEMA:
+    if content.get("schema") != export.SCHEMA or content.get("verdict") not in _ORDER:
         return None
     runs = records(content.get("runs"))
     return Claim(
@@ -111,8 +111,8 @@ def _comparison(c: Any) -> Comparison:
     value, low, high = (number(difference.get(name)) for name in ("value", "low", "high"))
     if value is None or low is None or high is None:
         return Comparison(label, where, word, None, str(c.get("remark") or "not measured"))
-    seeds = int(difference.get("replicates") or 0)
-    basis = f"{seeds} seed{'' if seeds == 1 else 's'} × {int(difference.get('questions') or 0):,} problems"
+    seeds, problems = (number(difference.get(name)) or 0 for name in ("replicates", "questions"))
+    basis = f"{seeds:.0f} seed{'' if seeds == 1 else 's'} × {problems:,.0f} problems"
     return Comparison(label, where, word, bars.Effect(label, value, low, high, word), basis)
 
 
