@@ -70,7 +70,7 @@
     syncArms();
     list.replaceChildren(...found.map(option));
     const marked = [...shownArms].sort((a, b) => a - b).map((voice) => names[voice]);
-    counted.textContent = `${found.length} of ${questions.length} questions; marks: ${marked.join(", ")}`;
+    counted.textContent = `${found.length} of ${questions.length} questions; marks: ${marked.join(" · ")}`;
     select(Math.max(0, found.indexOf(before)), false);
   }
 
