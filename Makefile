@@ -1,12 +1,13 @@
 # make report   sets everything up, runs the flagship ablation at scale=mini, prints where the report lies
 # make test     sets everything up, runs the tests
+# make browser  opens the reports of synthetic records in chromium, where the machine has it
 # make lint     ruff, mypy, import rules
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup report test lint clean
+.PHONY: setup report test browser lint clean
 
 setup: $(VENV)/.installed
 
@@ -22,7 +23,10 @@ report: setup
 	@$(BIN)/dsm run sweep=rl_algorithm
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --ignore tests/processes --ignore tests/e2e
+	@$(BIN)/python -m pytest -n 2 --ignore tests/processes --ignore tests/e2e --ignore tests/browser
+
+browser: setup
+	@.ci/browser
 
 lint: setup
 	@$(BIN)/ruff check .

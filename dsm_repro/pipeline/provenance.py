@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -39,6 +40,16 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return described.stdout.strip() or None
+
+
+@lru_cache(maxsize=1)
+def lock_digest() -> str | None:
+    """sha256 of the source tree's ``requirements.lock``; None where there is none (installed from a wheel)."""
+    lock = Path(dsm_repro.__file__).resolve().parent.parent / "requirements.lock"
+    try:
+        return hashlib.sha256(lock.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 @lru_cache(maxsize=1)

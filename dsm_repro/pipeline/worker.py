@@ -165,6 +165,7 @@ def _make(spec: Spec, store: Store, staging: Staging) -> None:
         "key": spec.key,
         "digest": digest_of(told),
         "git": provenance.git_commit(),
+        "lock": provenance.lock_digest(),
         "libraries": provenance.libraries(),
         "hardware": provenance.hardware(),
         "seeds": _seeds(config),

@@ -8,6 +8,7 @@ from typing import Any
 
 from dsm_repro.reporting.plots import Curve
 from dsm_repro.reporting.records import Artifact, Run, Sweep, in_order
+from dsm_repro.reporting.values import number
 
 #: stages that change the model, the last of which an arm has is what its comparison is about
 _TRAINING = ("prior", "pretrain", "sft", "rl")
@@ -122,15 +123,26 @@ def stage_artifacts(sweep: Sweep, stage: str) -> Iterator[tuple[Run, Artifact]]:
             yield run, artifact
 
 
+def metric_lines(artifact: Artifact) -> Iterator[dict[str, Any]]:
+    """The lines of a stage's metrics, with the tokens (of rl: those generated) and seconds spent up to each."""
+    seconds = {line.get("step"): line.get("seconds") for line in artifact.times}
+    generated = 0.0
+    for line in artifact.metrics:
+        spent: dict[str, Any] = {}
+        if number(line.get("tokens_generated")) is not None:
+            generated += float(line["tokens_generated"])
+            spent["tokens"] = generated
+        if line.get("step") in seconds:
+            spent["seconds"] = seconds[line["step"]]
+        yield {**line, **spent}
+
+
 def learning_curves(sweep: Sweep, stage: str, x: str, y: str) -> list[Curve]:
     """``y`` over ``x`` of every run of a stage; lines without both are left out."""
     found = []
     for run, artifact in stage_artifacts(sweep, stage):
-        points = [
-            (float(m[x]), float(m[y]))
-            for m in artifact.metrics
-            if isinstance(m.get(x), int | float) and isinstance(m.get(y), int | float)
-        ]
+        pairs = [(number(m.get(x)), number(m.get(y))) for m in metric_lines(artifact)]
+        points = [(a, b) for a, b in pairs if a is not None and b is not None]
         if len(points) > 1:
             found.append(Curve(run.arm, run.seed, [p[0] for p in points], [p[1] for p in points]))
     return found

@@ -9,7 +9,7 @@ from dsm_repro.reporting.at_k import KINDS, Line
 
 
 def figure_name(column: str) -> str:
-    return plots.heat_name(column).replace("heat-", "at-k-", 1)
+    return f"at-k-{plots.slug(column)}"
 
 
 def figures(found: Sequence[Line], arms: Sequence[str]) -> dict[str, str]:

@@ -68,6 +68,17 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Explorer:
+    """Answers to look through; where no script runs, and in Markdown, ``fallback`` stands in its place."""
+
+    #: JSON, escaped for a script element
+    data: str
+    note: str
+    fallback: Sequence[object] = ()
+    kind: str = "explorer"
+
+
+@dataclass(frozen=True)
 class Section:
     id: str
     title: str

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from dsm_repro.reporting.curves import AXES, Traced, lines, traced
 from dsm_repro.reporting.measures import Results
-from dsm_repro.reporting.plots import COLOURS, MARKERS, finish, new_figure, style_sheet
+from dsm_repro.reporting.plots import COLOURS, MARKERS, MOST_NAMES, finish, legend, new_figure, slug, style_sheet
 from dsm_repro.reporting.records import Sweep
 
 _LEGEND_COLUMNS = 5
@@ -15,7 +14,7 @@ _LEGEND_COLUMNS = 5
 
 def figure_name(column: str) -> str:
     """Without its ending."""
-    return "equal-compute-" + re.sub(r"\W+", "-", column).strip("-")
+    return f"equal-compute-{slug(column)}"
 
 
 def figures(sweep: Sweep, found: Results) -> dict[str, str]:
@@ -34,7 +33,7 @@ def _panels(runs: Sequence[Traced], arms: Sequence[str], name: str) -> str:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     shown = [arm for arm in arms if any(one.arm == arm for one in runs)]
-    rows = -(-len(shown) // _LEGEND_COLUMNS)
+    rows = -(-min(len(shown), MOST_NAMES) // _LEGEND_COLUMNS)
     with rc_context(style_sheet()):
         figure, panels = new_figure(8.6, 3.2 + 0.22 * rows, len(AXES), left=0.5, bottom=0.55 + 0.22 * rows, top=0.35)
         for panel, (axis, label) in zip(panels, AXES.items(), strict=True):
@@ -56,5 +55,5 @@ def _panels(runs: Sequence[Traced], arms: Sequence[str], name: str) -> str:
                 panel.sharey(panels[0])
         panels[0].set_title("accuracy, %", loc="left", fontsize=10)
         handles, labels = max((p.get_legend_handles_labels() for p in panels), key=lambda found: len(found[1]))
-        figure.legend(handles, labels, loc="lower center", ncols=_LEGEND_COLUMNS, fontsize=9)
+        legend(figure, handles, labels, loc="lower center", ncols=_LEGEND_COLUMNS)
         return finish(figure, name)

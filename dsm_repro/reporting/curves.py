@@ -71,7 +71,8 @@ def traced(sweep: Sweep, column: Column) -> list[Traced]:
         protocol = (artifact.record.get("protocol") or {}).get(column.mode)
         if len(points) < 2 or rl is None or protocol != column.protocol:
             continue
-        right = np.array([[mark == "1" for mark in point["right"]] for point in points], dtype=np.float64)
+        marks = [np.frombuffer(point["right"].encode(), dtype=np.uint8) for point in points]
+        right = (np.array(marks) == ord("1")).astype(np.float64)
         found.append(Traced(run.arm, run.seed, _spent(points, rl), tuple(artifact.curve["questions"]), right))
     return [one for one in found if one.questions == found[0].questions]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dsm_repro.reporting import accounts, at_k, at_k_plots, corpus_plots, curve_plots, plots, verdict
+from collections.abc import Sequence
+
+from dsm_repro.reporting import accounts, at_k, at_k_plots, corpus_plots, curve_plots, heat, plots, verdict
 from dsm_repro.reporting.blocks import Figure, Finding, Page, Section
+from dsm_repro.reporting.curves import AXES
 from dsm_repro.reporting.measures import Results
 from dsm_repro.reporting.records import Sweep
-from dsm_repro.reporting.sections import account, calibration, corpus, curves, results, training
+from dsm_repro.reporting.sections import account, answers, calibration, corpus, curves, results, training
 from dsm_repro.reporting.sections import at_k as sampled
 
 _SMALL_SCALES = {"smoke", "mini"}
@@ -62,7 +65,7 @@ def figures(sweep: Sweep, found: Results) -> dict[str, str]:
     drawn.update(_curves(sweep))
     for column in found.columns:
         if any(v.column == column.id for v in found.categories):
-            drawn[f"{plots.heat_name(column.id)}.svg"] = plots.heat_map(found, sweep.arms, column.id)
+            drawn[f"{heat.heat_name(column.id)}.svg"] = heat.heat_map(found, sweep.arms, column.id)
     drawn.update(at_k_plots.figures(at_k.lines(found), sweep.arms))
     drawn.update(curve_plots.figures(sweep, found))
     drawn.update(corpus_plots.figures(sweep))
@@ -75,31 +78,40 @@ def _curves(sweep: Sweep) -> dict[str, str]:
     def rl(x: str, y: str) -> list[plots.Curve]:
         return accounts.learning_curves(sweep, "rl", x, y)
 
-    reward = {
-        ("mean reward", "rl step"): rl("step", "reward_mean"),
-        ("mean reward", "FLOPs"): rl("flops", "reward_mean"),
-    }
+    reward = {("mean reward", label): rl(axis, "reward_mean") for axis, label in AXES.items()}
     policy = {("completion tokens", "rl step"): rl("step", "completion_length"), ("KL", "rl step"): rl("step", "kl")}
     for name, panels in (("reward", reward), ("policy", policy)):
         shown = {label: lines for label, lines in panels.items() if lines}
         if shown:
             drawn[f"{name}.svg"] = plots.curves(shown, sweep.arms, name, _WINDOW)
     for stage in ("pretrain", "sft"):
-        lines = accounts.learning_curves(sweep, stage, "step", "loss")
-        # one curve that all arms share says nothing about their difference
-        if len({tuple(line.y) for line in lines}) > 1:
-            name = f"{stage}-loss"
-            drawn[f"{name}.svg"] = plots.curves({("loss", f"{stage} step"): lines}, sweep.arms, name, 1)
+        loss = {
+            ("loss", label): accounts.learning_curves(sweep, stage, axis, "loss")
+            for axis, label in (("tokens", f"{stage} tokens"), ("flops", "FLOPs"))
+        }
+        if not any(loss.values()):
+            loss = {("loss", f"{stage} step"): accounts.learning_curves(sweep, stage, "step", "loss")}
+        shown = {label: lines for label, lines in loss.items() if lines}
+        if any(_arms_differ(lines) for lines in shown.values()):
+            drawn[f"{stage}-loss.svg"] = plots.curves(shown, sweep.arms, f"{stage}-loss", 1)
     return drawn
 
 
+def _arms_differ(lines: Sequence[plots.Curve]) -> bool:
+    """Whether two arms have other curves: where all share theirs, they say nothing about a difference."""
+    of_arm: dict[str, set[tuple[float, ...]]] = {}
+    for line in lines:
+        of_arm.setdefault(line.arm, set()).add(tuple(line.y))
+    return len({frozenset(curves) for curves in of_arm.values()}) > 1
+
+
 _CURVES = {
-    "reward.svg": ("Mean reward of the rollouts over steps and over cumulative FLOPs",
+    "reward.svg": ("Mean reward of the rollouts over generated tokens, FLOPs and seconds",
                    "Mean reward of the rollouts, running mean of 9 steps; every seed is its own line."),
     "policy.svg": ("Mean completion length and KL divergence to the reference policy over steps",
                    "Mean length of the rollouts and KL to the reference policy, running mean of 9 steps."),
-    "pretrain-loss.svg": ("Pre-training loss over steps", "Loss of continued pre-training."),
-    "sft-loss.svg": ("Fine-tuning loss over steps", "Loss of supervised fine-tuning."),
+    "pretrain-loss.svg": ("Pre-training loss over tokens and FLOPs", "Loss of continued pre-training."),
+    "sft-loss.svg": ("Fine-tuning loss over tokens and FLOPs", "Loss of supervised fine-tuning."),
 }  # fmt: skip
 
 
@@ -111,7 +123,7 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
         alt = "Paired differences between arms with 95% intervals; the numbers are in the comparisons table."
         caption = "Paired differences with their 95% interval; right of the line the first arm is better."
         forest = [Section("forest", "Differences at a glance", [Figure("forest.svg", alt, caption)])]
-    heat = [(name, column.id) for column in found.columns if (name := f"{plots.heat_name(column.id)}.svg") in drawn]
+    maps = [(name, column.id) for column in found.columns if (name := f"{heat.heat_name(column.id)}.svg") in drawn]
     learning = [(name, *text) for name, text in _CURVES.items() if name in drawn]
     sections = [
         *forest,
@@ -122,9 +134,9 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
         curves.section(sweep, found, drawn),
         training.compute(sweep),
         training.learning(learning),
-        results.categories(found, heat),
+        results.categories(found, maps),
         results.diagnostics(found),
-        results.examples(found),
+        answers.section(sweep, found),
         training.mix(sweep),
         corpus.corpus(sweep, drawn),
         account.reference(sweep, found, banner),

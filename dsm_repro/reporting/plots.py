@@ -33,6 +33,8 @@ VERDICT_COLOURS = {
 INK = "#010203"
 _PANEL = '<rect width="100%" height="100%" fill="#ffffff" rx="6"/>'
 _MAX_POINTS = 100
+#: arms that a legend names
+MOST_NAMES = 12
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ def _rounded(svg: str) -> str:
 
     # only attributes: the printed numbers are text, and stay as they are
     return re.sub(r'\b(?:d|x|y|transform)="[^"]*"', rounded, svg)
+
+
+def slug(column: str) -> str:
+    """A column's id as part of a file's name."""
+    return re.sub(r"\W+", "-", column).strip("-")
 
 
 def standalone(svg: str) -> str:
@@ -182,6 +189,14 @@ def accuracies(results: Results, arms: Sequence[str]) -> str:
         return finish(figure, "accuracy")
 
 
+def legend(on: Any, handles: Sequence[Any], labels: Sequence[str], **where: Any) -> None:
+    """Names of the lines on an axis or a figure; of very many arms the first, since colours and marks repeat."""
+    shown = list(labels[:MOST_NAMES])
+    if len(labels) > MOST_NAMES:
+        shown[-1] = f"{shown[-1]} and {len(labels) - MOST_NAMES} more"
+    on.legend(handles[:MOST_NAMES], shown, fontsize=9, **where)
+
+
 def _thin(values: Sequence[float], window: int) -> list[float]:
     """Centred running mean, then at most ``_MAX_POINTS`` of it."""
     half = window // 2
@@ -195,7 +210,7 @@ def _thin(values: Sequence[float], window: int) -> list[float]:
 def curves(panels: Mapping[tuple[str, str], Sequence[Curve]], arms: Sequence[str], name: str, window: int) -> str:
     """Learning curves, one panel per (y, x) axes; arms by colour and marker, every seed its own line."""
     from matplotlib import rc_context
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
     with rc_context(style_sheet()):
         figure, axes = new_figure(8.6 if len(panels) > 1 else 5.6, 3.3, len(panels), left=0.6, top=0.35)
@@ -220,52 +235,9 @@ def curves(panels: Mapping[tuple[str, str], Sequence[Curve]], arms: Sequence[str
                 named.add(line.arm)
             axis.grid(color="#888888", alpha=0.25, linewidth=0.8)
             axis.set_xlabel(xlabel)
+            axis.xaxis.set_major_locator(MaxNLocator(4 if len(panels) > 2 else 6))
             axis.xaxis.set_major_formatter(EngFormatter(sep=""))
             axis.set_title(ylabel, loc="left", fontsize=10)
             if axis is axes[0]:
-                axis.legend(fontsize=9)
+                legend(axis, *axis.get_legend_handles_labels())
         return finish(figure, name)
-
-
-def heat_name(column: str) -> str:
-    return "heat-" + re.sub(r"\W+", "-", column).strip("-")
-
-
-def heat_map(results: Results, arms: Sequence[str], column: str) -> str:
-    """Accuracy by category and arm; each cell prints its number, so colour is never the only carrier."""
-    from matplotlib import colormaps, rc_context
-    from matplotlib.patches import Rectangle
-
-    values = {(v.category, v.arm): v.interval.value for v in results.categories if v.column == column}
-    categories = sorted({category for category, _ in values})
-    shown = [arm for arm in arms if any((c, arm) in values for c in categories)]
-    palette = colormaps["cividis"]
-    with rc_context(style_sheet()):
-        figure, (axes,) = new_figure(
-            max(4.5, _room(categories) + 1.2 * len(shown)),
-            0.55 + 0.4 * len(categories),
-            left=_room(categories),
-            bottom=0.1,
-            top=0.4,
-        )
-        low, high = min(values.values()), max(values.values())
-        # at least 20 points wide, so that small differences do not look like large ones
-        middle, half = (low + high) / 2, max(10.0, (high - low) / 2)
-        for y, category in enumerate(reversed(categories)):
-            for x, arm in enumerate(shown):
-                value = values.get((category, arm))
-                if value is None:
-                    continue
-                level = (value - middle + half) / (2 * half)
-                axes.add_patch(Rectangle((x + 0.02, y + 0.03), 0.96, 0.94, color=palette(level), linewidth=0))
-                ink = "#ffffff" if level < 0.55 else "#111111"
-                axes.text(x + 0.5, y + 0.5, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=9.5)
-        axes.set_xlim(0, len(shown))
-        axes.set_ylim(0, len(categories))
-        axes.set_xticks([x + 0.5 for x in range(len(shown))], shown)
-        axes.xaxis.tick_top()
-        axes.set_yticks([y + 0.5 for y in range(len(categories))], list(reversed(categories)))
-        axes.tick_params(length=0)
-        for side in axes.spines.values():
-            side.set_visible(False)
-        return finish(figure, heat_name(column))

@@ -270,8 +270,3 @@ def read_sweep(store_root: Path, name: str) -> Sweep:
         finished=str(index.get("finished") or ""),
         declared=bool(index.get("declared", True)),
     )
-
-
-def sweep_names(store_root: Path) -> list[str]:
-    """Names of the sweeps that the store has an index of, sorted."""
-    return sorted(path.parent.name for path in (Path(store_root) / "sweeps").glob("*/arms.json"))

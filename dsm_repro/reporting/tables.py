@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from dsm_repro.reporting.accounts import arm_costs
+from dsm_repro.reporting.accounts import arm_costs, metric_lines, stage_artifacts
 from dsm_repro.reporting.measures import Results
-from dsm_repro.reporting.records import Sweep
+from dsm_repro.reporting.records import Artifact, Sweep
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -82,3 +82,41 @@ def categories_csv(results: Results) -> str:
             for i in (v.interval,)
         ),
     )
+
+
+#: of metrics.jsonl, what the curves of a page are drawn from
+_CURVE_VALUES = ("loss", "reward_mean", "completion_length", "kl")
+
+
+def curves_csv(sweep: Sweep) -> str:
+    """Every line of a training stage's metrics once, with what had been spent by then; arms that share it joined."""
+    header = ["stage", "arms", "seed", "step", "tokens", "flops", "seconds", *_CURVE_VALUES]
+    rows: list[Sequence[object]] = []
+    for stage in ("pretrain", "sft", "rl"):
+        shared: dict[str, list[str]] = {}
+        first: dict[str, tuple[int, Artifact]] = {}
+        for run, artifact in stage_artifacts(sweep, stage):
+            shared.setdefault(artifact.key, []).append(run.arm)
+            first.setdefault(artifact.key, (run.seed, artifact))
+        for key, (seed, artifact) in first.items():
+            arms = "; ".join(shared[key])
+            rows += [(stage, arms, seed, *(line.get(k) for k in header[3:])) for line in metric_lines(artifact)]
+    return _csv(header, rows)
+
+
+def answers_csv(results: Results) -> str:
+    """One row per problem and mode, one column per arm and first seed of a replicate: how each answer ended."""
+    voices = [
+        (m.column.id, f"{m.arm}, seed {seeds[0]}", row)
+        for m in results.measured.values()
+        for seeds, row in zip(m.seeds, m.samples, strict=True)
+    ]
+    names = list(dict.fromkeys(name for _, name, _ in voices))
+    rows: list[Sequence[object]] = []
+    for column in results.columns:
+        of_column = {name: row for mode, name, row in voices if mode == column.id}
+        asked = {q: sample for row in reversed(of_column.values()) for q, sample in row.items()}
+        for q in sorted(asked):
+            ended = (of_column.get(name, {}).get(q, {}).get("status") for name in names)
+            rows.append((column.id, q, str(asked[q].get("category")), *ended))
+    return _csv(["mode", "problem", "category", *names], rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -47,6 +48,8 @@ def test_the_manifest_tells_what_was_made_from_what_and_where(tmp_path: Path) ->
     assert manifest["identity"] == {"steps": 10, "seed": 1} and manifest["seeds"]["sft"] == 1
     assert manifest["threads"] == 2 and os.environ["OMP_NUM_THREADS"] == "1"
     assert manifest["libraries"]["torch"] and manifest["hardware"]["cores"] >= 1 and manifest["seconds"] >= 0
+    lock = Path(__file__).resolve().parents[2] / "requirements.lock"
+    assert manifest["lock"] == hashlib.sha256(lock.read_bytes()).hexdigest()
     assert manifest["started"] <= manifest["finished"]
     assert {"cost.json", "record.json", "metrics.jsonl", "model/weights.bin"} == manifest["files"].keys()
     cost = json.loads((Store(tmp_path).path("sft", spec.key) / "cost.json").read_text())

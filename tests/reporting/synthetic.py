@@ -48,6 +48,7 @@ def write_artifact(store: Path, stage: str, key: str, files: dict[str, Any], flo
         "inputs": {},
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
         "git": "0123abcd" * 5,
+        "lock": "89abcdef" * 8,
         "libraries": {"torch": "2.13.0", "trl": "1.16.0", "numpy": "2.4.6"},
         "hardware": {"cpu": "Test CPU", "cores": 2, "memory_bytes": 16 * 2**30, "platform": "Linux", "gpu": None},
         "seeds": {"seed": 0},
@@ -69,7 +70,9 @@ def rewrite(file: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def samples(rng: np.random.Generator, accuracy: float, questions: int, mode: str, ability: Any) -> list[dict[str, Any]]:
+def samples(
+    rng: np.random.Generator, accuracy: float, questions: int, mode: str, ability: Any, text: str = ""
+) -> list[dict[str, Any]]:
     lines = []
     for i in range(questions):
         right = bool(rng.random() < np.clip(accuracy + ability[i], 0.02, 0.98))
@@ -82,9 +85,9 @@ def samples(rng: np.random.Generator, accuracy: float, questions: int, mode: str
                 "id": f"q{i:04d}",
                 "category": CATEGORIES[i % len(CATEGORIES)],
                 "level": 1 + i % 5,
-                "question": f"What is 7 times {i} modulo 50? Think about <b>every</b> step.",
+                "question": f"{text}What is 7 times {i} modulo 50? Think about <b>every</b> step.",
                 "prompt": f"Question: 7*{i} mod 50\nAnswer:",
-                "completion": f"7 times {i} is {7 * i}. So the answer is \\boxed{{{answer}}}.",
+                "completion": f"{text}7 times {i} is {7 * i}. So the answer is \\boxed{{{answer}}}.",
                 "tokens": 20 + i % 7,
                 "truncated": i % 97 == 0,
                 "program": f"print(7*{i}%50)" if mode == "pot" else None,
@@ -169,11 +172,12 @@ def write_sweep(
     curves: tuple[str, ...] = ("PPO", "GRPO"),
     rl_lines: dict[str, list[dict[str, Any]]] | None = None,
     rl_record: dict[str, dict[str, Any]] | None = None,
+    text: str = "",
 ) -> dict[str, Any]:
     """Write a sweep of SFT (no rl stage, one checkpoint) and rl arms; returns the index that it wrote.
 
     All arms share one crawl, and those with equal ``top_tokens`` one corpus. ``rl_lines`` are the metrics of an arm's
-    rl stage, ``rl_record`` what is different in its record.
+    rl stage, ``rl_record`` what is different in its record. ``text`` stands before every question and completion.
     """
     arms = arms or {"SFT": 0.42, "PPO": 0.45, "GRPO": 0.53}
     ability = 0.25 * np.random.default_rng(5).standard_normal(questions)
@@ -223,7 +227,7 @@ def write_sweep(
                 times = [{"step": s, "seconds": 0.5 * s, "device_seconds": 0.5 * s} for s in range(1, steps + 1)]
                 files = {"record.json": record, "metrics.jsonl": metrics, "times.jsonl": times}
                 write_artifact(store, "rl", stages["rl"], files, cost * steps, 110)
-            lines = [s for mode in modes for s in samples(rng, accuracy, questions, mode, ability)]
+            lines = [s for mode in modes for s in samples(rng, accuracy, questions, mode, ability, text)]
             tokens = (max_tokens or {}).get(arm, 128)
             record = {
                 "results": {mode: {"n": questions} for mode in modes},

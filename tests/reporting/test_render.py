@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import synthetic
 from dsm_repro.config.errors import DataError, StoreError
 from dsm_repro.reporting import measures, protocols, records
 from dsm_repro.reporting.deviations import deviations
-from dsm_repro.reporting.render import render_all, render_sweep
+from dsm_repro.reporting.render import render_front, render_sweep
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_everything_is_written_and_small(finished: tuple[Path, Path]) -> None:
     files = {p.name: p for p in finished[1].iterdir()}
-    assert {"index.html", "report.md", "arms.csv", "comparisons.csv", "categories.csv", "forest.svg", "accuracy.svg",
+    assert {"index.html", "report.md", "results.json", "arms.csv", "comparisons.csv", "categories.csv",
+            "answers.csv", "curves.csv", "forest.svg", "accuracy.svg",
             "reward.svg", "heat-cot.svg", "corpus-scores.svg", "corpus-lengths.svg"} <= files.keys()  # fmt: skip
     assert sum(p.stat().st_size for p in files.values()) < 1_000_000
     for path in files.values():
@@ -92,6 +94,7 @@ def test_sections_are_in_order_and_the_scale_is_said(finished: tuple[Path, Path]
         assert "not in the paper" in text
         assert "From crawl to corpus" in text and "collected in round 4, the last" in text
         assert "dsm run sweep=rl_algorithm scale=mini" in text
+        assert "89abcdef" * 8 in text and "0123abcd" * 5 in text, "lock and commit"
         assert re.search(r"GRPO − SFT = \+\d+\.\d points \[−?\d+\.\d, \d+\.\d\], 3 seeds × 160 problems", text)
 
 
@@ -226,14 +229,53 @@ def test_a_missing_or_broken_index_is_an_error_that_names_the_file(tmp_path: Pat
         render_sweep(tmp_path, "half", tmp_path / "reports")
 
 
-def test_all_sweeps_and_the_overview(tmp_path: Path) -> None:
+def test_every_report_enters_the_front_page(tmp_path: Path) -> None:
     synthetic.write_sweep(tmp_path / "store", "one", questions=16, seeds=(0,))
     synthetic.write_sweep(tmp_path / "store", "two", questions=16, seeds=(0,), scale="smoke")
-    stale = tmp_path / "reports" / "one" / "old.svg"
+    reports = tmp_path / "reports"
+    stale = reports / "one" / "old.svg"
     stale.parent.mkdir(parents=True)
     stale.write_text("<svg/>")
-    paths = render_all(tmp_path / "store", tmp_path / "reports")
-    assert [p.parent.name for p in paths] == ["one", "two"] and not stale.exists()
-    overview = (tmp_path / "reports" / "index.html").read_text()
-    assert 'href="one/index.html"' in overview and 'href="two/index.html"' in overview
-    assert "smoke run" in paths[1].read_text()
+    for name, content in (("older", None), ("torn", '{"schema": 1,'), ("newer", '{"schema": 99, "verdict": "sure"}')):
+        (reports / name).mkdir()
+        (reports / name / "index.html").write_text("a page without results that can be read")
+        if content is not None:
+            (reports / name / "results.json").write_text(content)
+    render_sweep(tmp_path / "store", "one", reports)
+    assert not stale.exists()
+    assert 'href="two/index.html"' not in (reports / "index.html").read_text()
+    assert "smoke run" in render_sweep(tmp_path / "store", "two", reports).read_text()
+    page, markdown = (reports / "index.html").read_text(), (reports / "README.md").read_text()
+    for name in ("one", "two"):
+        found = json.loads((reports / name / "results.json").read_text())
+        effect = re.search(r"= (\S+) points (\[.*?\])", found["comparisons"][0]["sentence"])
+        assert effect is not None
+        for text, link in ((page, f'href="{name}/index.html"'), (markdown, f"]({name}/report.md)")):
+            assert link in text and f"{effect[1]} {effect[2]}" in text, (name, link)
+    for text in (page, markdown):
+        assert "1 seed × 16 problems" in text and "another version" in text
+        assert all(name in text for name in ("older", "torn", "newer"))
+        assert "tiny models trained on made problems" in text
+    ET.fromstring((reports / "claims.svg").read_text())
+    before = {p.name: p.read_bytes() for p in reports.iterdir() if p.is_file()}
+    render_front(reports)
+    assert {p.name: p.read_bytes() for p in reports.iterdir() if p.is_file()} == before
+
+
+def test_the_export_has_the_numbers_of_the_page(finished: tuple[Path, Path]) -> None:
+    found = json.loads((finished[1] / "results.json").read_text())
+    assert found["schema"] == 1 and found["name"] == "rl_algorithm" and len(found["runs"]) == 9
+    with (finished[1] / "comparisons.csv").open() as f:
+        for row, c in zip(csv.DictReader(f), found["comparisons"], strict=True):
+            assert (row["a"], row["b"], row["verdict"]) == (c["a"], c["b"], c["verdict"])
+            assert float(row["difference"]) == pytest.approx(c["difference"]["value"], rel=1e-6)
+    page = _Page()
+    page.feed((finished[1] / "index.html").read_text())
+    assert {s["id"] for s in found["sections"]} <= set(page.ids)
+    grpo = next(a for a in found["arms"] if a["arm"] == "GRPO")["accuracy"]["cot"]
+    assert sum(s["accuracy"] for s in grpo["by_seed"]) / 3 == pytest.approx(grpo["value"], rel=1e-6)
+    with (finished[1] / "answers.csv").open() as f:
+        answers = list(csv.DictReader(f))
+    assert len(answers) == 160
+    right = sum(row[f"GRPO, seed {seed}"] == "correct" for row in answers for seed in range(3))
+    assert 100 * right / 480 == pytest.approx(grpo["value"], rel=1e-6)

@@ -12,6 +12,8 @@ from dsm_repro.reporting.measures import Results
 from dsm_repro.reporting.records import Sweep
 
 _KEY_SHOWN = 12
+#: facts that are printed as code, and may break anywhere
+_DIGESTS = ("Commit", "Digest of requirements.lock")
 
 
 def reference(sweep: Sweep, results: Results, banner: str) -> Section | None:
@@ -146,7 +148,8 @@ def provenance(sweep: Sweep) -> Section:
 
     facts = [
         ("Scale", sweep.scale),
-        ("Commit", "; ".join(seen("git")) or "not recorded"),
+        (_DIGESTS[0], "; ".join(seen("git")) or "not recorded"),
+        (_DIGESTS[1], "; ".join(seen("lock")) or "not recorded"),
         ("Seeds of the replicates", ", ".join(str(s) for s in dict.fromkeys(r.seed for r in sweep.runs))),
         ("Hardware", "; ".join(_hardware(artifacts)) or "not recorded"),
         ("Threads per stage", ", ".join(seen("threads")) or "not recorded"),
@@ -161,7 +164,9 @@ def provenance(sweep: Sweep) -> Section:
         cells(name, Cell(", ".join(versions), tone="warn" if len(versions) > 1 else "", mono=True))
         for name, versions in sorted(libraries.items())
     ]
-    table = Table("Where the numbers come from", [("", "<"), ("", "<")], [cells(n, v) for n, v in facts])
+    table = Table(
+        "Where the numbers come from", [("", "<"), ("", "<")], [cells(n, Cell(v, mono=n in _DIGESTS)) for n, v in facts]
+    )
     blocks: list[object] = [Text("Made by"), Code(command(sweep)), table]
     if rows:
         versions = Table("Libraries", [("Library", "<"), ("Version", "<")], rows)

@@ -27,8 +27,12 @@ def corpus(sweep: Sweep, drawn: Collection[str]) -> Section | None:
     if len(found) == 1:
         others = set(sweep.arms) - set(found[0].arms)
         whose = [Text(f"Arms that stand on this corpus: {found[0].label}.")] if others else []
-        return Section("corpus", "Corpus", [*whose, *_blocks(found[0], found, drawn)])
-    folds = [Fold(_summary(one), blocks=_blocks(one, found, drawn)) for one in found]
+        # what all arms share is no difference between them: its details are folded away
+        detail = Fold(
+            "The corpus in detail: rounds, scores, make-up, decontamination", blocks=_details(found[0], found, drawn)
+        )
+        return Section("corpus", "Corpus", [*whose, *_in_words(found[0]), *funnel(found[0]), detail])
+    folds = [Fold(_summary(one), blocks=[*_in_words(one), *funnel(one), *_details(one, found, drawn)]) for one in found]
     return Section("corpus", "Corpus", [_differences(found), *folds])
 
 
@@ -39,10 +43,9 @@ def _summary(one: Corpus) -> str:
     return f"{one.label}: {count(pages)} pages, {count(tokens)} tokens"
 
 
-def _blocks(one: Corpus, found: Sequence[Corpus], drawn: Collection[str]) -> list[object]:
+def _details(one: Corpus, found: Sequence[Corpus], drawn: Collection[str]) -> list[object]:
     first = next(c for c in found if c.crawl_key == one.crawl_key) if one.crawl_key else one
     parts: dict[str, list[object]] = {
-        "funnel": funnel(one),
         "rounds": rounds(one),
         "scores": makeup.scores(one, found, drawn),
         "composition": makeup.composition(one, found, drawn),
@@ -52,8 +55,10 @@ def _blocks(one: Corpus, found: Sequence[Corpus], drawn: Collection[str]) -> lis
         "decontamination": contamination(one),
         "drops": evidence.drops(one),
     }
-    blocks = [*_in_words(one), *(block for part in parts.values() for block in part)]
+    blocks = [block for part in parts.values() for block in part]
     missing = [name for name, part in parts.items() if not part]
+    if not one.funnel:
+        missing.insert(0, "funnel")
     if missing:
         blocks.append(Text(f"Not recorded: {', '.join(missing)}.", "note"))
     return blocks

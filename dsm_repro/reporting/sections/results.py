@@ -1,15 +1,12 @@
-"""What was measured: arms, comparisons, categories, outcomes, examples."""
+"""What was measured: arms, comparisons, categories, outcomes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from dsm_repro.reporting.accounts import ArmCost
 from dsm_repro.reporting.blocks import (
     DASH,
     Cell,
     Figure,
-    Fold,
     Section,
     Table,
     Text,
@@ -21,13 +18,10 @@ from dsm_repro.reporting.blocks import (
     si,
     spread,
 )
-from dsm_repro.reporting.measures import Compared, Measured, Results
+from dsm_repro.reporting.measures import Compared, Results
 from dsm_repro.reporting.outcomes import outcomes
 from dsm_repro.reporting.statistics import Interval
 from dsm_repro.reporting.verdict import minus, signed
-
-_EXAMPLES = 3
-_EXAMPLE_CHARACTERS = 900
 
 
 def interval_cell(interval: Interval | None) -> Cell:
@@ -210,40 +204,3 @@ def diagnostics(results: Results) -> Section | None:
         "No answer, ungradable and truncated answers count as wrong. “Program printed” is a share of the programs.",
     )
     return Section("outcomes", "How answers ended", [table, *(Text(r, "note") for r in reasons)])
-
-
-def examples(results: Results) -> Section | None:
-    """Questions that the two arms of the first measured comparison answer differently, first seed of each."""
-    for c in results.compared:
-        if c.difference is None:
-            continue
-        a, b = (results.measured[side] for side in zip((c.a, c.b), c.columns, strict=True))
-        folds = [*_examples(a, b), *_examples(b, a)]
-        if folds:
-            intro = f"The first few answers on which {c.a} and {c.b} differ ({c.column}), as the models wrote them."
-            return Section("examples", "Answers side by side", [Text(intro), *folds])
-    return None
-
-
-def _examples(right: Measured, wrong: Measured) -> list[Fold]:
-    other = wrong.samples[0]
-    found: list[Fold] = []
-    for q in sorted(right.questions):
-        if len(found) == _EXAMPLES:
-            break
-        if q in other and right.samples[0][q].get("correct") and not other[q].get("correct"):
-            sample = right.samples[0][q]
-            question = " ".join(str(sample.get("question") or q).split())
-            code = "\n\n".join(
-                f"{arm}: {s.get('status')}, answer {s.get('extracted')!r}, gold {s.get('gold')!r}\n{_completion(s)}"
-                for arm, s in ((right.arm, sample), (wrong.arm, other[q]))
-            )
-            found.append(Fold(f"{right.arm} right, {wrong.arm} wrong: {question[:160]}", code))
-    return found
-
-
-def _completion(sample: dict[str, Any]) -> str:
-    text = str(sample.get("completion") or "").strip()
-    if len(text) > _EXAMPLE_CHARACTERS:
-        text = f"{text[:_EXAMPLE_CHARACTERS]} …"
-    return text + (f"\n→ printed: {str(sample['output']).strip()[:200]}" if sample.get("output") else "")
