@@ -84,7 +84,7 @@ def _curves(sweep: Sweep) -> dict[str, str]:
         shown = {label: lines for label, lines in panels.items() if lines}
         if shown:
             drawn[f"{name}.svg"] = plots.curves(shown, sweep.arms, name, _WINDOW)
-    for stage in ("pretrain", "sft"):
+    for stage in ("prior", "pretrain", "sft"):
         loss = {
             ("loss", label): accounts.learning_curves(sweep, stage, axis, "loss")
             for axis, label in (("tokens", f"{stage} tokens"), ("flops", "FLOPs"))
@@ -110,6 +110,7 @@ _CURVES = {
                    "Mean reward of the rollouts, running mean of 9 steps; every seed is its own line."),
     "policy.svg": ("Mean completion length and KL divergence to the reference policy over steps",
                    "Mean length of the rollouts and KL to the reference policy, running mean of 9 steps."),
+    "prior-loss.svg": ("Loss of the first stage of training over tokens and FLOPs", "Loss of training before the mix."),
     "pretrain-loss.svg": ("Pre-training loss over tokens and FLOPs", "Loss of continued pre-training."),
     "sft-loss.svg": ("Fine-tuning loss over tokens and FLOPs", "Loss of supervised fine-tuning."),
 }  # fmt: skip

@@ -92,7 +92,7 @@ def curves_csv(sweep: Sweep) -> str:
     """Every line of a training stage's metrics once, with what had been spent by then; arms that share it joined."""
     header = ["stage", "arms", "seed", "step", "tokens", "flops", "seconds", *_CURVE_VALUES]
     rows: list[Sequence[object]] = []
-    for stage in ("pretrain", "sft", "rl"):
+    for stage in ("prior", "pretrain", "sft", "rl"):
         shared: dict[str, list[str]] = {}
         first: dict[str, tuple[int, Artifact]] = {}
         for run, artifact in stage_artifacts(sweep, stage):

@@ -93,7 +93,7 @@ def _by_purpose(sweep: Sweep) -> Table | None:
 
 def _training(sweep: Sweep) -> Table | None:
     rows = []
-    for stage in ("pretrain", "sft"):
+    for stage in ("prior", "pretrain", "sft"):
         seen: dict[str, list[str]] = {}
         artifacts = {}
         for run, artifact in stage_artifacts(sweep, stage):
@@ -130,9 +130,10 @@ def learning(figures: list[tuple[str, str, str]]) -> Section | None:
 def mix(sweep: Sweep) -> Section | None:
     rows = []
     arms: dict[str, list[str]] = {}
-    for run, artifact in stage_artifacts(sweep, "pretrain"):
+    read = [(stage, run, a) for stage in ("prior", "pretrain") for run, a in stage_artifacts(sweep, stage)]
+    for _, run, artifact in read:
         arms.setdefault(artifact.key, []).append(run.arm)
-    for artifact in {a.key: a for _, a in stage_artifacts(sweep, "pretrain")}.values():
+    for stage, artifact in {a.key: (stage, a) for stage, _, a in read}.values():
         target, achieved = artifact.record.get("target_shares") or {}, artifact.record.get("achieved_shares") or {}
         epochs = artifact.record.get("epochs") or {}
         for source in dict.fromkeys((*target, *achieved)):
@@ -141,7 +142,8 @@ def mix(sweep: Sweep) -> Section | None:
             off = want is not None and got is not None and abs(want - got) > 0.01
             rows.append(
                 cells(
-                    ", ".join(arms[artifact.key]),
+                    stage,
+                    ", ".join(dict.fromkeys(arms[artifact.key])),
                     source,
                     DASH if want is None else points(100 * want),
                     DASH if got is None else Cell(points(100 * got), tone="warn" if off else "", bar=float(got)),
@@ -150,7 +152,14 @@ def mix(sweep: Sweep) -> Section | None:
             )
     if not rows:
         return None
-    columns = [("Arms", "<"), ("Source", "<"), ("Target, %", ">"), ("Achieved, %", ">"), ("Epochs", ">")]
+    columns = [
+        ("Stage", "<"),
+        ("Arms", "<"),
+        ("Source", "<"),
+        ("Target, %", ">"),
+        ("Achieved, %", ">"),
+        ("Epochs", ">"),
+    ]
     note = "Shares of tokens. Marked where the achieved share is more than one point off its target."
     unique = list({tuple(row): row for row in rows}.values())
     return Section("mix", "Data mix", [Table("Shares of the pre-training tokens", columns, unique, note)])
