@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from dsm_repro.reporting import at_k, statistics, verdict
+from dsm_repro.reporting.comparing import Compared, Outcome, compare, judged, margin_of, metric_of
 from dsm_repro.reporting.records import Artifact, Sweep
 
+#: stages whose result another seed would change
+TRAINING = frozenset({"pretrain", "sft", "reward_model", "rl"})
 _CATEGORY_RESAMPLES = 2_000
 
 
@@ -43,36 +46,6 @@ class Measured:
     samples: tuple[dict[str, dict[str, Any]], ...]
     #: votes of the drawn answers, aligned with ``samples``; empty where none were drawn
     votes: at_k.Votes = ()
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One comparison of the claim."""
-
-    a: str
-    b: str
-    mode: str
-    #: accuracy | maj@K | pass@K
-    metric: str
-    expect: str
-    #: points, of expect=a_not_greater
-    margin: float
-    column: str
-    difference: statistics.Difference | None
-    p_holm: float | None
-    verdict: str
-    #: why there is no difference, or what to know about the pairing
-    remark: str
-
-    @property
-    def sentence(self) -> str:
-        return verdict.sentence(self.a, self.b, self.difference, self.remark, self.metric)
-
-    @property
-    def where(self) -> str:
-        """The column, and the metric where it is not accuracy."""
-        column = self.column or self.mode
-        return column if self.metric == "accuracy" else f"{column}, {self.metric}"
 
 
 @dataclass(frozen=True)
@@ -150,45 +123,6 @@ def _measure(sweep: Sweep, arm: str, column: Column) -> Measured | None:
     return Measured(arm, column, tuple(seeds), questions, right, statistics.accuracy(right), tuple(rows), tuple(votes))
 
 
-def _pairs(a: Measured, b: Measured) -> tuple[list[int], list[int], str]:
-    """Rows of a and b that belong together, and what the reader should know about it."""
-    rows_a, rows_b = list(range(len(a.seeds))), list(range(len(b.seeds)))
-    if len(rows_a) == 1 or len(rows_b) == 1:
-        if len(rows_a) == len(rows_b):
-            return rows_a, rows_b, ""
-        single = a.arm if len(rows_a) == 1 else b.arm
-        return rows_a, rows_b, f"{single} has one checkpoint, set against every seed of the other"
-    row_of_a = {seed: row for row, seeds in enumerate(a.seeds) for seed in seeds}
-    row_of_b = {seed: row for row, seeds in enumerate(b.seeds) for seed in seeds}
-    common = sorted(row_of_a.keys() & row_of_b.keys())
-    if common:
-        left_out = len(row_of_a.keys() ^ row_of_b.keys())
-        remark = f"{left_out} seed(s) that only one arm has are left out" if left_out else ""
-        return [row_of_a[s] for s in common], [row_of_b[s] for s in common], remark
-    rows = min(len(rows_a), len(rows_b))
-    return rows_a[:rows], rows_b[:rows], "no seed in common: replicates are paired in order"
-
-
-def compare(
-    a: Measured, b: Measured, margin: float = 0.0, metric: str = "accuracy"
-) -> tuple[statistics.Difference | None, str]:
-    """Paired difference of two arms in one column, tested against ``margin`` points, and a remark on the pairing."""
-    rows_a, rows_b, remark = _pairs(a, b)
-    found = [m.right if metric == "accuracy" else at_k.cells(m.votes, m.questions, metric) for m in (a, b)]
-    for m, cells in zip((a, b), found, strict=True):
-        if cells is None:
-            return None, f"{m.arm} has no {metric}"
-    matrix_a, matrix_b = (np.asarray(cells)[rows] for cells, rows in zip(found, (rows_a, rows_b), strict=True))
-    if a.questions != b.questions:
-        at = {q: i for i, q in enumerate(b.questions)}
-        common = [(i, at[q]) for i, q in enumerate(a.questions) if q in at]
-        if not common:
-            return None, "the arms share no question"
-        matrix_a, matrix_b = matrix_a[:, [i for i, _ in common]], matrix_b[:, [j for _, j in common]]
-        remark = "; ".join(filter(None, (remark, f"only the {len(common)} questions that both answered")))
-    return statistics.paired_difference(matrix_a, matrix_b, null=margin), remark
-
-
 def _status(sweep: Sweep, arm: str) -> str:
     states = [run.status for run in sweep.runs if run.arm == arm]
     if not states:
@@ -196,17 +130,9 @@ def _status(sweep: Sweep, arm: str) -> str:
     return f"{arm} has no evaluation ({', '.join(sorted(set(states)))})"
 
 
-def _margin(claim: dict[str, Any]) -> float:
-    return float(claim.get("margin") or 0.0)
-
-
-def _metric(claim: dict[str, Any]) -> str:
-    return str(claim.get("metric") or "accuracy")
-
-
 def _compare_claim(
     sweep: Sweep, claim: dict[str, Any], columns: list[Column], measured: dict[tuple[str, str], Measured]
-) -> tuple[statistics.Difference | None, str, str]:
+) -> Outcome:
     a, b, mode = str(claim["a"]), str(claim["b"]), str(claim.get("mode") or "cot")
     of_mode = [c for c in columns if c.mode == mode]
     for arm in (a, b):
@@ -216,9 +142,15 @@ def _compare_claim(
     for column in of_mode:
         if (a, column.id) in measured and (b, column.id) in measured:
             arms = measured[a, column.id], measured[b, column.id]
-            difference, remark = compare(*arms, _margin(claim), _metric(claim))
+            difference, remark = compare(*arms, margin_of(claim), metric_of(claim))
             return difference, remark, column.id
     return None, "the two arms were measured under different protocols", ""
+
+
+def _untrained(sweep: Sweep) -> frozenset[str]:
+    """Arms none of whose runs trained anything: published weights, evaluated as they are."""
+    trained = {run.arm for run in sweep.runs if TRAINING & run.keys.keys()}
+    return frozenset(sweep.arms) - trained
 
 
 def results(sweep: Sweep) -> Results:
@@ -232,31 +164,11 @@ def results(sweep: Sweep) -> Results:
                 measured[arm, column.id] = found
     claims = [dict(c) for c in sweep.claim.get("comparisons") or ()]
     outcomes = [_compare_claim(sweep, claim, columns, measured) for claim in claims]
-    adjusted = iter(statistics.holm([d.p for d, _, _ in outcomes if d is not None]))
-    compared = []
-    for claim, (difference, remark, column_id) in zip(claims, outcomes, strict=True):
-        p_holm = next(adjusted) if difference is not None else None
-        expect = str(claim.get("expect") or "a_greater")
-        word = verdict.judge(difference, p_holm, expect, _margin(claim))
-        compared.append(
-            Compared(
-                a=str(claim["a"]),
-                b=str(claim["b"]),
-                mode=str(claim.get("mode") or "cot"),
-                metric=_metric(claim),
-                expect=expect,
-                margin=_margin(claim),
-                column=column_id,
-                difference=difference,
-                p_holm=p_holm,
-                verdict=word,
-                remark=remark,
-            )
-        )
+    compared = judged(claims, outcomes, untrained=_untrained(sweep))
     return Results(
         columns=tuple(columns),
         measured=measured,
-        compared=tuple(compared),
+        compared=compared,
         categories=tuple(_categories(measured)),
         verdict=verdict.combine(c.verdict for c in compared),
     )
