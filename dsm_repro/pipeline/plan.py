@@ -6,7 +6,6 @@ Stage modules are light, so a plan is made without torch, in about a second.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import statistics
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.compose import Sweep
+from dsm_repro.pipeline.detectable import Detectable, of_sweep
 from dsm_repro.pipeline.graph import Graph, LoadStage, Node
 from dsm_repro.pipeline.provenance import cores, hardware
 from dsm_repro.pipeline.stage import Estimate
@@ -26,14 +26,10 @@ if TYPE_CHECKING:
 #: FLOP/s assumed where no past run on this machine says better: one CPU core in float32, one accelerator in bfloat16
 ASSUMED_CORE_RATE = 1e10
 ASSUMED_GPU_RATE = 1e14
-#: normal quantiles of a two-sided test at 5% with 80% power: 1.96 + 0.84
-POWER_FACTOR = statistics.NormalDist().inv_cdf(0.975) + statistics.NormalDist().inv_cdf(0.80)
 #: a past run this many times smaller says more of start-up than of work, so it is not scaled up
 COMPARABLE = 10.0
 #: narrower output (a pipe has no width) would fold the table beyond reading
 TABLE_WIDTH = 110
-#: share of problems on which two arms disagree, assumed by the paired figure
-DISCORDANT_SHARE = 0.20
 
 
 @dataclass(frozen=True)
@@ -51,19 +47,6 @@ class Row:
     disk_bytes: float
     memory_bytes: float
     notes: list[str]
-
-
-@dataclass(frozen=True)
-class Detectable:
-    """Smallest difference in accuracy that a comparison would find with 80% power at the 5% level."""
-
-    a: str
-    b: str
-    mode: str
-    problems: int
-    seeds: int
-    unpaired: float
-    paired: float
 
 
 @dataclass(frozen=True)
@@ -106,17 +89,6 @@ def workers_of(sweep: Sweep) -> int:
     return sweep.arms[0].config.execution.workers or min(2, cores())
 
 
-def minimum_detectable(problems: int, seeds: int) -> tuple[float, float]:
-    """(unpaired, paired) smallest detectable difference of two accuracies over n = problems x seeds answers.
-
-    Unpaired: (z_0.975 + z_0.8)·sqrt(2·p(1-p)/n) at p = 1/2, an upper bound. Paired by problem:
-    (z_0.975 + z_0.8)·sqrt(d/n), d the share of problems on which the arms disagree (assumed 20%).
-    Answers of different seeds count as independent, which flatters both figures.
-    """
-    n = problems * seeds
-    return POWER_FACTOR * math.sqrt(0.5 / n), POWER_FACTOR * math.sqrt(DISCORDANT_SHARE / n)
-
-
 def make(sweep: Sweep, graph: Graph, store: Store, load: LoadStage, missing: Sequence[str] = ()) -> Plan:
     """The plan of a sweep whose arms are valid. Reads manifests in the store; writes nothing."""
     past: dict[str, list[PastRun]] = {}
@@ -127,7 +99,7 @@ def make(sweep: Sweep, graph: Graph, store: Store, load: LoadStage, missing: Seq
         name=sweep.name,
         scale=sweep.arms[0].config.scale.name,
         rows=rows,
-        detectable=_detectable(sweep),
+        detectable=of_sweep(sweep),
         unique=len(rows),
         separate=graph.separate,
         to_do=len(to_do),
@@ -219,20 +191,6 @@ def _makespan(graph: Graph, seconds: dict[str, float], workers: int) -> float:
     return total
 
 
-def _detectable(sweep: Sweep) -> list[Detectable]:
-    configs = {arm.name: arm.config for arm in sweep.arms}
-    found = []
-    for comparison in sweep.claim.comparisons:
-        problems = configs[comparison.a].evaluation.problems
-        # the formula is for right and wrong, not for the shares that Maj@K and Pass@K are
-        if problems is not None and comparison.metric == "accuracy":
-            seeds = len({arm.seed for arm in sweep.arms if arm.name == comparison.a})
-            unpaired, paired = minimum_detectable(problems, seeds)
-            modes = " against ".join(dict.fromkeys((comparison.mode, comparison.mode_b or comparison.mode)))
-            found.append(Detectable(comparison.a, comparison.b, modes, problems, seeds, unpaired, paired))
-    return found
-
-
 def amount(value: float, unit: str = "") -> str:
     """A large number to three figures: ``1.25G``; nothing for zero."""
     if value == 0:
@@ -282,12 +240,7 @@ def render(plan: Plan, store_root: Path) -> list[RenderableType]:
     else:
         lines.append(f"All {plan.unique} stages are in {store_root}: running this only renders the report.")
     lines.append(f"Separate runs would execute {plan.separate} stages; {plan.unique} are unique.")
-    for d in plan.detectable:
-        lines.append(
-            f"{d.a} against {d.b} ({d.mode}): {d.problems} problems x {d.seeds} seeds detect a difference of "
-            f"{100 * d.paired:.1f} points (paired, arms disagree on {DISCORDANT_SHARE:.0%}) to "
-            f"{100 * d.unpaired:.1f} points (unpaired bound), 80% power at 5%."
-        )
+    lines.extend(d.sentence for d in plan.detectable)
     for names in plan.same:
         lines.append(
             f"Arms {', '.join(names[:-1])} and {names[-1]} are one run: what differs between them has no effect here."

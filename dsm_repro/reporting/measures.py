@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from dsm_repro.reporting import at_k, protocols, statistics, verdict
+from dsm_repro.reporting.comparing import Compared, Outcome, compare, judged, margin_of, metric_of, modes_of
 from dsm_repro.reporting.records import Artifact, Sweep
 
+#: stages whose result another seed would change
+TRAINING = frozenset({"prior", "pretrain", "sft", "reward_model", "rl"})
 _CATEGORY_RESAMPLES = 2_000
 
 
@@ -43,43 +46,6 @@ class Measured:
     samples: tuple[dict[str, dict[str, Any]], ...]
     #: votes of the drawn answers, aligned with ``samples``; empty where none were drawn
     votes: at_k.Votes = ()
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One comparison of the claim."""
-
-    a: str
-    b: str
-    #: of a and of b: one and the same but where the mode is the factor
-    modes: tuple[str, str]
-    #: accuracy | maj@K | pass@K
-    metric: str
-    expect: str
-    #: points, of expect=a_not_greater
-    margin: float
-    #: of a and of b; empty where there is no difference
-    columns: tuple[str, str]
-    difference: statistics.Difference | None
-    p_holm: float | None
-    verdict: str
-    #: why there is no difference, or what to know about the pairing
-    remark: str
-
-    @property
-    def sentence(self) -> str:
-        return verdict.sentence(self.a, self.b, self.difference, self.remark, self.metric)
-
-    @property
-    def column(self) -> str:
-        """The column in words; where the mode is the factor, both."""
-        mine, other = self.columns if all(self.columns) else self.modes
-        return mine if mine == other else f"{mine} against {other}"
-
-    @property
-    def where(self) -> str:
-        """The column, and the metric where it is not accuracy."""
-        return self.column if self.metric == "accuracy" else f"{self.column}, {self.metric}"
 
 
 @dataclass(frozen=True)
@@ -157,45 +123,6 @@ def _measure(sweep: Sweep, arm: str, column: Column) -> Measured | None:
     return Measured(arm, column, tuple(seeds), questions, right, statistics.accuracy(right), tuple(rows), tuple(votes))
 
 
-def _pairs(a: Measured, b: Measured) -> tuple[list[int], list[int], str]:
-    """Rows of a and b that belong together, and what the reader should know about it."""
-    rows_a, rows_b = list(range(len(a.seeds))), list(range(len(b.seeds)))
-    if len(rows_a) == 1 or len(rows_b) == 1:
-        if len(rows_a) == len(rows_b):
-            return rows_a, rows_b, ""
-        single = a.arm if len(rows_a) == 1 else b.arm
-        return rows_a, rows_b, f"{single} has one checkpoint, set against every seed of the other"
-    row_of_a = {seed: row for row, seeds in enumerate(a.seeds) for seed in seeds}
-    row_of_b = {seed: row for row, seeds in enumerate(b.seeds) for seed in seeds}
-    common = sorted(row_of_a.keys() & row_of_b.keys())
-    if common:
-        left_out = len(row_of_a.keys() ^ row_of_b.keys())
-        remark = f"{left_out} seed(s) that only one arm has are left out" if left_out else ""
-        return [row_of_a[s] for s in common], [row_of_b[s] for s in common], remark
-    rows = min(len(rows_a), len(rows_b))
-    return rows_a[:rows], rows_b[:rows], "no seed in common: replicates are paired in order"
-
-
-def compare(
-    a: Measured, b: Measured, margin: float = 0.0, metric: str = "accuracy"
-) -> tuple[statistics.Difference | None, str]:
-    """Paired difference of two arms on common questions, tested against ``margin`` points; a remark on the pairing."""
-    rows_a, rows_b, remark = _pairs(a, b)
-    found = [m.right if metric == "accuracy" else at_k.cells(m.votes, m.questions, metric) for m in (a, b)]
-    for m, cells in zip((a, b), found, strict=True):
-        if cells is None:
-            return None, f"{m.arm} has no {metric}"
-    matrix_a, matrix_b = (np.asarray(cells)[rows] for cells, rows in zip(found, (rows_a, rows_b), strict=True))
-    if a.questions != b.questions:
-        at = {q: i for i, q in enumerate(b.questions)}
-        common = [(i, at[q]) for i, q in enumerate(a.questions) if q in at]
-        if not common:
-            return None, "the arms share no question"
-        matrix_a, matrix_b = matrix_a[:, [i for i, _ in common]], matrix_b[:, [j for _, j in common]]
-        remark = "; ".join(filter(None, (remark, f"only the {len(common)} questions that both answered")))
-    return statistics.paired_difference(matrix_a, matrix_b, null=margin), remark
-
-
 def _status(sweep: Sweep, arm: str) -> str:
     states = [run.status for run in sweep.runs if run.arm == arm]
     if not states:
@@ -203,23 +130,10 @@ def _status(sweep: Sweep, arm: str) -> str:
     return f"{arm} has no evaluation ({', '.join(sorted(set(states)))})"
 
 
-def _margin(claim: dict[str, Any]) -> float:
-    return float(claim.get("margin") or 0.0)
-
-
-def _metric(claim: dict[str, Any]) -> str:
-    return str(claim.get("metric") or "accuracy")
-
-
-def _modes(claim: dict[str, Any]) -> tuple[str, str]:
-    mode = str(claim.get("mode") or "cot")
-    return mode, str(claim.get("mode_b") or mode)
-
-
 def _compare_claim(
     sweep: Sweep, claim: dict[str, Any], columns: list[Column], measured: dict[tuple[str, str], Measured]
-) -> tuple[statistics.Difference | None, str, tuple[str, str]]:
-    modes, sides, nowhere = _modes(claim), [], ("", "")
+) -> Outcome:
+    modes, sides, nowhere = modes_of(claim), [], ("", "")
     for arm, mode in zip((str(claim["a"]), str(claim["b"])), modes, strict=True):
         found = [measured[arm, c.id] for c in columns if c.mode == mode and (arm, c.id) in measured]
         if not found:
@@ -230,9 +144,15 @@ def _compare_claim(
     for a, b in product(*sides):
         keys = protocols.apart(a.column.protocol, b.column.protocol, modes[0] != modes[1])
         if not keys:
-            difference, remark = compare(a, b, _margin(claim), _metric(claim))
+            difference, remark = compare(a, b, margin_of(claim), metric_of(claim))
             return difference, remark, (a.column.id, b.column.id)
     return None, f"the two arms were measured under different protocols ({', '.join(keys)})", nowhere
+
+
+def _untrained(sweep: Sweep) -> frozenset[str]:
+    """Arms none of whose runs trained anything: published weights, evaluated as they are."""
+    trained = {run.arm for run in sweep.runs if TRAINING & run.keys.keys()}
+    return frozenset(sweep.arms) - trained
 
 
 def results(sweep: Sweep) -> Results:
@@ -246,31 +166,11 @@ def results(sweep: Sweep) -> Results:
                 measured[arm, column.id] = found
     claims = [dict(c) for c in sweep.claim.get("comparisons") or ()]
     outcomes = [_compare_claim(sweep, claim, columns, measured) for claim in claims]
-    adjusted = iter(statistics.holm([d.p for d, _, _ in outcomes if d is not None]))
-    compared = []
-    for claim, (difference, remark, found_in) in zip(claims, outcomes, strict=True):
-        p_holm = next(adjusted) if difference is not None else None
-        expect = str(claim.get("expect") or "a_greater")
-        word = verdict.judge(difference, p_holm, expect, _margin(claim))
-        compared.append(
-            Compared(
-                a=str(claim["a"]),
-                b=str(claim["b"]),
-                modes=_modes(claim),
-                metric=_metric(claim),
-                expect=expect,
-                margin=_margin(claim),
-                columns=found_in,
-                difference=difference,
-                p_holm=p_holm,
-                verdict=word,
-                remark=remark,
-            )
-        )
+    compared = judged(claims, outcomes, untrained=_untrained(sweep))
     return Results(
         columns=tuple(columns),
         measured=measured,
-        compared=tuple(compared),
+        compared=compared,
         categories=tuple(_categories(measured)),
         verdict=verdict.combine(c.verdict for c in compared),
     )

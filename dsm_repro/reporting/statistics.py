@@ -4,16 +4,16 @@ Every function takes matrices of right (1) and wrong (0), one row per replicate 
 question; two arms that are compared have the same columns. A replicate whose artifact is shared by
 several seeds is one row.
 
-The 95% interval is a hierarchical bootstrap: questions and replicates are both drawn with replacement,
-10,000 times, under one constant seed. Two corrections make it honest at three seeds:
+The 95% interval is a hierarchical bootstrap of two levels. Questions, of which there are many, are drawn with
+replacement, 10,000 times, under one constant seed. Seeds, of which there are few, are not resampled: three of them
+would have ten outcomes and a spread that is too small. Their level is Student's t with R-1 degrees of freedom times
+the standard error of the R means. An estimate is the sum of both, as in the Behrens-Fisher problem, and the two-sided
+p value is twice the smaller tail, so that p < 0.05 and an interval that excludes 0 say the same.
 
-* the deviations of the replicates are multiplied by sqrt(R / (R-1)), since the spread of R values
-  around their own mean is too small by that factor;
-* the interval is widened by t(df) / z, where df (Satterthwaite) falls from large to R-1 as the seeds
-  differ by more than chance differences between questions explain.
-
-Without them a sweep of three seeds whose accuracies wander by four points from seed to seed would
-report a difference that is not there in 12% of cases, with them in 5% (simulated; a test checks it).
+With no true difference this decides at most as often as it should, however much the seeds differ (simulated in
+``benchmarks/calibration.py``; docs/statistics.md has the table). The price is that three seeds detect large
+differences only: t has 2 degrees of freedom then. Chance that a question is right at one seed and wrong at another is
+in both levels, which is on the safe side.
 
 Only ``scipy.special`` is used, because importing ``scipy.stats`` or ``statsmodels`` alone costs more
 than rendering a page; the tests hold these functions against statsmodels.
@@ -35,6 +35,9 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 _SEED = 2402_03300
 _CHUNK = 1_000
+_NODES = 500
+#: below this a spread is that of rounding
+_NOTHING = 1e-12
 _Z = float(ndtri(0.5 + LEVEL / 2))
 
 
@@ -56,7 +59,7 @@ class Difference:
     value: float
     low: float
     high: float
-    #: two-sided; from the bootstrap's spread (several replicates) or McNemar's exact test (one)
+    #: two-sided; from the bootstrap (several replicates) or McNemar's exact test (one)
     p: float
     #: two-sided, replicates taken as given: McNemar's exact test (one) or sign flips over questions (several)
     p_questions: float
@@ -111,57 +114,55 @@ def _question_counts(questions: int, resamples: int) -> NDArray[np.uint8]:
     return counts
 
 
-@lru_cache(maxsize=16)
-def _replicate_draws(replicates: int, resamples: int) -> NDArray[np.int64]:
-    return np.random.default_rng([_SEED, 1, replicates]).integers(0, replicates, (resamples, replicates))
-
-
 def _bootstrap(cells: Matrix, resamples: int) -> NDArray[np.float64]:
-    """Means of ``cells`` (R, Q) over resampled questions and replicates, (resamples,)."""
-    replicates, questions = cells.shape
+    """Means of ``cells`` (R, Q) over resampled questions, (resamples,)."""
+    questions = cells.shape[1]
     counts = _question_counts(questions, resamples)
     # the sums are of small integers, exact in float32, so that no machine's summation order shows
     columns = np.ascontiguousarray(cells.T, dtype=np.float32)
     means = np.concatenate(
         [counts[i : i + _CHUNK].astype(np.float32) @ columns for i in range(0, resamples, _CHUNK)]
     ).astype(np.float64)
-    means /= questions
-    centre = means.mean(axis=1)
-    if replicates == 1:
-        return np.asarray(centre)
-    drawn = np.take_along_axis(means, _replicate_draws(replicates, resamples), axis=1).mean(axis=1)
-    return np.asarray(centre + np.sqrt(replicates / (replicates - 1)) * (drawn - centre))
+    return np.asarray((means / questions).mean(axis=1))
 
 
-def _degrees_of_freedom(cells: Matrix) -> float:
-    """Satterthwaite's df of the mean of ``cells`` (R, Q), from the mean squares of replicates and questions."""
-    replicates, questions = cells.shape
-    if questions < 2:
-        return 1.0
-    by_replicate, by_question, mean = cells.mean(axis=1), cells.mean(axis=0), cells.mean()
-    v_question = float(by_question.var(ddof=1)) / questions
-    v_replicate = 0.0
-    if replicates > 1:
-        residual = cells - by_replicate[:, None] - by_question[None, :] + mean
-        interaction = float((residual**2).sum()) / ((replicates - 1) * (questions - 1))
-        v_replicate = max(0.0, questions * float(by_replicate.var(ddof=1)) - interaction) / (replicates * questions)
-    total = v_question + v_replicate
-    if total == 0.0:
-        return float(questions - 1)
-    spread = v_question**2 / (questions - 1) + (v_replicate**2 / (replicates - 1) if replicates > 1 else 0.0)
-    return float(total**2 / spread)
+def _nodes(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The deviations' quantiles in at most 500 steps, each the mean of its step: enough to invert a smooth mixture."""
+    steps = np.array_split(np.sort(deviations), min(_NODES, deviations.size))
+    return np.array([step.mean() for step in steps])
 
 
 def _interval(cells: Matrix, resamples: int, null: float = 0.0) -> tuple[float, float, float, float]:
     """(mean, low, high, two-sided p of mean = ``null``) of ``cells`` (R, Q), as shares."""
+    replicates, questions = cells.shape
     mean = float(cells.mean())
-    boot = _bootstrap(cells, resamples)
-    df = _degrees_of_freedom(cells)
-    widen = max(1.0, float(stdtrit(df, 0.5 + LEVEL / 2)) / _Z)
-    low, high = (float(x) for x in np.quantile(boot, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-    spread = float(boot.std(ddof=1))
-    p = float(2 * stdtr(df, -abs(mean - null) / spread)) if spread > 0 else float(mean == null)
-    return mean, mean + widen * min(0.0, low - mean), mean + widen * max(0.0, high - mean), p
+    deviations = _bootstrap(cells, resamples) - mean
+    error = float(cells.mean(axis=1).std(ddof=1)) / replicates**0.5 if replicates > 1 else 0.0
+    if error < _NOTHING:
+        low, high = (float(x) for x in np.quantile(deviations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+        spread = float(deviations.std(ddof=1))
+        df = max(1.0, questions - 1.0)
+        widen = float(stdtrit(df, (1 + LEVEL) / 2)) / _Z
+        p = float(2 * stdtr(df, -abs(mean - null) / spread)) if spread > 0 else float(abs(mean - null) < _NOTHING)
+        return mean, mean + widen * min(0.0, low), mean + widen * max(0.0, high), p
+    df = replicates - 1
+    below = float(stdtr(df, (null - mean - deviations) / error).mean())
+    nodes = _nodes(deviations)
+    low, high = (_mixture_quantile(nodes, error, df, tail) for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return mean, mean + low, mean + high, min(1.0, 2 * min(below, 1 - below))
+
+
+def _mixture_quantile(nodes: NDArray[np.float64], error: float, df: int, tail: float) -> float:
+    """Where the sum of a drawn node and ``error`` times Student's t has ``tail`` of its probability below it."""
+    reach = abs(float(stdtrit(df, tail))) * error
+    low, high = float(nodes[0]) - reach, float(nodes[-1]) + reach
+    while high - low > 1e-7:
+        middle = (low + high) / 2
+        if float(stdtr(df, (middle - nodes) / error).mean()) < tail:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
 
 
 def accuracy(cells: Matrix, resamples: int = RESAMPLES) -> Interval:

@@ -14,6 +14,9 @@ points. The same rules decide it, with the margin in the place of 0: it is *repr
 is below the margin and the adjusted p value of "the difference is the margin" is below 0.05, *contradicted* when the
 lower end is above it. That no difference was found is not enough.
 
+One seed of each arm says nothing about what another seed would have given: where anything was trained, such a
+comparison is at most *direction only*, and never *contradicted*, however large the difference.
+
 A comparison without an expected direction (``expect: none``) is **descriptive** and decides nothing.
 A claim of several comparisons is as good as its weakest, in the order reproduced, direction only,
 inconclusive, contradicted. A claim without expectations is descriptive.
@@ -38,10 +41,13 @@ ORDER = (REPRODUCED, DIRECTION_ONLY, INCONCLUSIVE, CONTRADICTED)
 ALPHA = 0.05
 
 
-def judge(difference: Difference | None, p_holm: float | None, expect: str, margin: float = 0.0) -> str:
+def judge(
+    difference: Difference | None, p_holm: float | None, expect: str, margin: float = 0.0, decisive: bool = True
+) -> str:
     """The word for one comparison. ``expect``: a_greater | b_greater | a_not_greater | none.
 
     ``margin`` (points) is that of a_not_greater; ``p_holm`` then belongs to "the difference is the margin".
+    ``decisive`` is false where trained arms have one seed each.
     """
     if expect not in ("a_greater", "b_greater", "a_not_greater"):
         return DESCRIPTIVE
@@ -50,7 +56,7 @@ def judge(difference: Difference | None, p_holm: float | None, expect: str, marg
     sign = 1.0 if expect == "a_greater" else -1.0
     border = margin if expect == "a_not_greater" else 0.0
     excludes_border = difference.low > border or difference.high < border
-    significant = excludes_border and p_holm < ALPHA
+    significant = decisive and excludes_border and p_holm < ALPHA
     if sign * (difference.value - border) > 0:
         return REPRODUCED if significant else DIRECTION_ONLY
     return CONTRADICTED if significant else INCONCLUSIVE

@@ -12,7 +12,7 @@ from sweep_stages import REGISTRY
 
 from dsm_repro.config.compose import expand
 from dsm_repro.pipeline import plan as planning
-from dsm_repro.pipeline.plan import Estimate, PastRun, amount, duration, expected_seconds, minimum_detectable
+from dsm_repro.pipeline.plan import Estimate, PastRun, amount, duration, expected_seconds
 from dsm_repro.pipeline.sweeper import execute, prepare
 from dsm_repro.pipeline.worker import Spec, run_spec
 
@@ -65,14 +65,6 @@ def test_without_past_runs_the_assumed_rate_is_said() -> None:
     seconds, basis = expected_seconds(Estimate(flops=2 * planning.ASSUMED_GPU_RATE, seconds=3.0), [], "cuda")
     assert seconds == pytest.approx(5.0)
     assert basis.startswith("assumed 1e+14 FLOP/s")
-
-
-def test_detectable_difference_against_the_textbook() -> None:
-    # (1.960 + 0.842)·sqrt(2·0.25/1000) = 6.26 points; paired with 20% discordant: 3.96 points
-    unpaired, paired = minimum_detectable(500, 2)
-    assert unpaired == pytest.approx(0.0626, abs=2e-4)
-    assert paired == pytest.approx(0.0396, abs=2e-4)
-    assert minimum_detectable(2000, 2)[1] == pytest.approx(paired / 2)
 
 
 def test_numbers_are_said_for_people() -> None:

@@ -7,7 +7,6 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from dsm_repro.reporting import statistics as s
-from dsm_repro.reporting import verdict
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 10), (3, 10), (400, 800), (800, 800)])
@@ -77,7 +76,6 @@ def test_bootstrap_is_the_same_every_time() -> None:
     a = (np.random.default_rng(3).random((3, 200)) < 0.5).astype(float)
     first = s.accuracy(a)
     s._question_counts.cache_clear()
-    s._replicate_draws.cache_clear()
     assert s.accuracy(a) == first
 
 
@@ -86,43 +84,15 @@ def test_arms_that_cannot_be_paired_are_refused() -> None:
         s.paired_difference(np.ones((3, 5)), np.ones((2, 5)))
 
 
-def _share_decided(seed_spread: float, effect: float, sweeps: int = 300, questions: int = 400) -> tuple[float, float]:
-    """Shares of simulated sweeps (three seeds, two comparisons) called reproduced and contradicted."""
-    rng = np.random.default_rng(7)
-    words = []
-    for _ in range(sweeps):
-        difficulty = np.clip(0.45 + 0.25 * rng.standard_normal(questions), 0.03, 0.97)
-
-        def arm(mean: float, difficulty: np.ndarray = difficulty) -> np.ndarray:
-            p = np.clip(difficulty + mean + seed_spread * rng.standard_normal((3, 1)), 0, 1)
-            return (rng.random((3, questions)) < p).astype(float)
-
-        b = arm(0.0)
-        differences = [s.paired_difference(arm(effect), b, resamples=1000, permute=False) for _ in range(2)]
-        adjusted = s.holm([d.p for d in differences])
-        found = [verdict.judge(d, p, "a_greater") for d, p in zip(differences, adjusted, strict=True)]
-        words.append(verdict.CONTRADICTED if verdict.CONTRADICTED in found else found[0])
-    return words.count(verdict.REPRODUCED) / sweeps, words.count(verdict.CONTRADICTED) / sweeps
-
-
-@pytest.mark.parametrize("seed_spread", [0.0, 0.02, 0.04])
-def test_without_a_true_difference_a_sweep_rarely_decides(seed_spread: float) -> None:
-    reproduced, contradicted = _share_decided(seed_spread, 0.0)
-    assert reproduced + contradicted <= 0.05
-
-
-def test_a_large_true_difference_is_found() -> None:
-    reproduced, contradicted = _share_decided(0.01, 0.12, sweeps=100)
-    assert reproduced >= 0.8 and contradicted == 0
-
-
 def test_p_of_a_margin_is_that_of_the_shifted_difference() -> None:
     rng = np.random.default_rng(3)
     a, b = (rng.integers(0, 2, (3, 400)).astype(float) for _ in range(2))
     zero = s.paired_difference(a, b)
     margin = s.paired_difference(a, b, null=zero.value)
     assert (zero.value, zero.low, zero.high) == (margin.value, margin.low, margin.high)
-    assert margin.p == pytest.approx(1.0)
-    # the interval's end is where p is 0.05, to within the bootstrap's own error
-    assert s.paired_difference(a, b, null=zero.high).p == pytest.approx(0.05, abs=0.02)
+    # the bootstrap's distribution is not quite even
+    assert margin.p == pytest.approx(1.0, abs=0.05)
+    # the interval's ends are where p is 0.05
+    for end in (zero.low, zero.high):
+        assert s.paired_difference(a, b, null=end).p == pytest.approx(0.05, abs=0.002)
     assert s.paired_difference(a[:1], b[:1], null=99.0).p < 1e-6

@@ -1,0 +1,157 @@
+"""The smallest difference that a comparison can be expected to find, before anything is spent.
+
+It is the report's own rule turned round (docs/statistics.md). With R seeds and Q questions, in shares,
+
+* ``V_R = seed_sd²/R``: the difference between two arms is not the same at every seed;
+* ``V_Q = c·D/Q`` and ``V_RQ = (1-c)·D/(R·Q)``: at one seed the arms disagree on a share D of the questions, and a share
+  c of that lies in the question, the same at every seed.
+
+The observed difference has variance V_R + V_Q + V_RQ. It is found where it exceeds the border
+sqrt(t² (V_R + V_RQ) u + z² (V_Q + V_RQ)), with t that of R-1 degrees of freedom and u a draw of chi²(R-1)/(R-1): what
+the seeds happen to show of their variance. With few seeds u decides most, so the power is the mean over it. (The border
+is Banerjee's, a close upper bound of what the bootstrap gives.) Holm's first step divides the level by the comparisons.
+
+Only the standard library is used: a plan is made without numpy and scipy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+
+from dsm_repro.config.compose import Arm, Sweep
+from dsm_repro.config.resolve import MODEL_STAGES, has_stage
+
+LEVEL, POWER = 0.05, 0.80
+#: share of questions on which two arms disagree at one seed; in 22 comparisons at scale=mini it was 0.05 to 0.32
+DISCORDANT_SHARE = 0.20
+#: two accuracies of 1/2 that have nothing to do with one another: no pair disagrees on more of the questions by chance
+UNPAIRED_SHARE = 0.50
+#: standard deviation over seeds of the true difference between two arms; in the same comparisons 0 to 3.9 points, in
+#: the middle 1.9
+ASSUMED_SEED_SD = 0.02
+#: shares of the disagreement that are the question's own, of which the worse counts: none is worse with few seeds, much
+#: with many; in the same comparisons 0 to 0.44
+QUESTION_SHARES = (0.0, 0.5)
+
+_PHI = NormalDist().cdf
+_NODES = 160
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """What one comparison of accuracies can find, as shares: None where no difference can be."""
+
+    a: str
+    b: str
+    mode: str
+    problems: int
+    seeds: int
+    comparisons: int
+    #: assumed standard deviation over seeds of the true difference; 0 where nothing is trained
+    seed_sd: float
+    #: where the arms disagree on ``DISCORDANT_SHARE`` of the problems, and on ``UNPAIRED_SHARE``, the worst there is
+    usual: float | None
+    worst: float | None
+
+    @property
+    def sentence(self) -> str:
+        """For the plan's reader, with what was assumed."""
+        what = f"{self.a} against {self.b} ({self.mode}): {self.problems} problems x {self.seeds} seeds"
+        if self.usual is None or self.worst is None:
+            return f"{what} decide nothing: one seed does not tell what another would have given."
+        seeds = f"seeds differ by {100 * self.seed_sd:g} points" if self.seed_sd else "nothing depends on a seed"
+        return (
+            f"{what} detect a difference of {100 * self.usual:.1f} points (arms disagree on {DISCORDANT_SHARE:.0%}) to "
+            f"{100 * self.worst:.1f} ({UNPAIRED_SHARE:.0%}); {seeds}, 80% power at 5% over {self.comparisons} "
+            f"comparison{'s' if self.comparisons > 1 else ''}."
+        )
+
+
+def of_sweep(sweep: Sweep) -> list[Detectable]:
+    """One entry for each comparison of accuracies; the formula is not for the shares that Maj@K and Pass@K are."""
+    arms = {arm.name: arm for arm in sweep.arms}
+    count = len(sweep.claim.comparisons)
+    found = []
+    for c in sweep.claim.comparisons:
+        problems = arms[c.a].config.evaluation.problems
+        if problems is None or c.metric != "accuracy":
+            continue
+        seeds = len({arm.seed for arm in sweep.arms if arm.name == c.a})
+        seed_sd = ASSUMED_SEED_SD if _trained(arms[c.a]) or _trained(arms[c.b]) else 0.0
+        usual, worst = (
+            minimum_detectable(problems, seeds, seed_sd, share, count) for share in (DISCORDANT_SHARE, UNPAIRED_SHARE)
+        )
+        mode = " against ".join(dict.fromkeys((c.mode, c.mode_b or c.mode)))
+        found.append(Detectable(c.a, c.b, mode, problems, seeds, count, seed_sd, usual, worst))
+    return found
+
+
+def _trained(arm: Arm) -> bool:
+    return any(has_stage(arm.config, stage) for stage in MODEL_STAGES if stage != "base")
+
+
+def _root(function: Callable[[float], float], high: float) -> float:
+    """Where an increasing function crosses 0 between 0 and ``high``."""
+    low = 0.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) < 0 else (low, middle)
+    return high
+
+
+@lru_cache(maxsize=64)
+def _mean_square(df: float) -> tuple[tuple[float, float], ...]:
+    """Values of chi²(df)/df with their weights: a rule for expectations, even on the logarithm of the root."""
+    low, high = -25.0 / df, math.log(1 + 6 / math.sqrt(df))
+    step = (high - low) / (_NODES - 1)
+    logs = [low + i * step for i in range(_NODES)]
+    density = [math.exp(df * (x + 0.5 - math.exp(2 * x) / 2)) for x in logs]
+    total = sum(density)
+    return tuple((math.exp(2 * x), weight / total) for x, weight in zip(logs, density, strict=True) if weight > 0)
+
+
+@lru_cache(maxsize=64)
+def t_quantile(df: int, tail: float) -> float:
+    """The value that Student's t with ``df`` degrees of freedom exceeds with probability ``tail``."""
+    nodes = _mean_square(df)
+    # none has heavier tails than df = 1, Cauchy's distribution
+    cauchy = math.tan(math.pi * (0.5 - tail))
+    return cauchy if df == 1 else _root(lambda t: tail - sum(w * _PHI(-t * math.sqrt(u)) for u, w in nodes), cauchy)
+
+
+@lru_cache(maxsize=256)
+def minimum_detectable(
+    problems: int,
+    seeds: int,
+    seed_sd: float = ASSUMED_SEED_SD,
+    discordant: float = DISCORDANT_SHARE,
+    comparisons: int = 1,
+) -> float | None:
+    """The difference (a share) found with 80% power at the 5% level, or None where no difference can be.
+
+    None: one seed does not tell what another would have given, unless nothing depends on seeds (``seed_sd`` = 0).
+    """
+    if seeds == 1 and seed_sd > 0:
+        return None
+    return max(_minimum(problems, seeds, seed_sd, discordant, comparisons, share) for share in QUESTION_SHARES)
+
+
+def _minimum(
+    problems: int, seeds: int, seed_sd: float, discordant: float, comparisons: int, question_share: float
+) -> float:
+    v_seed = seed_sd**2 / seeds
+    v_both = (1 - question_share) * discordant / (problems * seeds)
+    v_question = question_share * discordant / problems
+    spread = math.sqrt(v_seed + v_question + v_both)
+    tail = LEVEL / 2 / comparisons
+    border = NormalDist().inv_cdf(1 - tail) ** 2 * (v_question + v_both)
+    if seeds == 1:
+        borders = [(1.0, math.sqrt(border) + 2 / problems)]  # McNemar's exact test lags by a question or two
+    else:
+        of_seeds = t_quantile(seeds - 1, tail) ** 2 * (v_seed + v_both)
+        borders = [(weight, math.sqrt(border + u * of_seeds)) for u, weight in _mean_square(seeds - 1)]
+    return _root(lambda d: sum(w * _PHI((d - b) / spread) for w, b in borders) - POWER, 200 * spread)

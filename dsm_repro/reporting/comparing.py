@@ -1,0 +1,141 @@
+"""The comparisons of a claim: which rows of two arms belong together, their difference, and the word for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dsm_repro.reporting import at_k, statistics, verdict
+
+if TYPE_CHECKING:
+    from dsm_repro.reporting.measures import Measured
+
+#: of one comparison: the difference where there is one, a remark, the columns of a and b (empty without a difference)
+Outcome = tuple[statistics.Difference | None, str, tuple[str, str]]
+
+ONE_SEED = "one seed: what another would have given is not known, so the difference decides nothing"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One comparison of the claim."""
+
+    a: str
+    b: str
+    #: of a and of b: one and the same but where the mode is the factor
+    modes: tuple[str, str]
+    #: accuracy | maj@K | pass@K
+    metric: str
+    expect: str
+    #: points, of expect=a_not_greater
+    margin: float
+    #: of a and of b; empty where there is no difference
+    columns: tuple[str, str]
+    difference: statistics.Difference | None
+    p_holm: float | None
+    verdict: str
+    #: why there is no difference, or what to know about the pairing
+    remark: str
+
+    @property
+    def sentence(self) -> str:
+        return verdict.sentence(self.a, self.b, self.difference, self.remark, self.metric)
+
+    @property
+    def column(self) -> str:
+        """The column in words; where the mode is the factor, both."""
+        mine, other = self.columns if all(self.columns) else self.modes
+        return mine if mine == other else f"{mine} against {other}"
+
+    @property
+    def where(self) -> str:
+        """The column, and the metric where it is not accuracy."""
+        return self.column if self.metric == "accuracy" else f"{self.column}, {self.metric}"
+
+
+def margin_of(claim: Mapping[str, Any]) -> float:
+    return float(claim.get("margin") or 0.0)
+
+
+def metric_of(claim: Mapping[str, Any]) -> str:
+    return str(claim.get("metric") or "accuracy")
+
+
+def modes_of(claim: Mapping[str, Any]) -> tuple[str, str]:
+    mode = str(claim.get("mode") or "cot")
+    return mode, str(claim.get("mode_b") or mode)
+
+
+def _pairs(a: Measured, b: Measured) -> tuple[list[int], list[int], str]:
+    """Rows of a and b that belong together, and what the reader should know about it."""
+    rows_a, rows_b = list(range(len(a.seeds))), list(range(len(b.seeds)))
+    if len(rows_a) == 1 or len(rows_b) == 1:
+        if len(rows_a) == len(rows_b):
+            return rows_a, rows_b, ""
+        single = a.arm if len(rows_a) == 1 else b.arm
+        return rows_a, rows_b, f"{single} has one checkpoint, set against every seed of the other"
+    row_of_a = {seed: row for row, seeds in enumerate(a.seeds) for seed in seeds}
+    row_of_b = {seed: row for row, seeds in enumerate(b.seeds) for seed in seeds}
+    common = sorted(row_of_a.keys() & row_of_b.keys())
+    if common:
+        left_out = len(row_of_a.keys() ^ row_of_b.keys())
+        remark = f"{left_out} seed(s) that only one arm has are left out" if left_out else ""
+        return [row_of_a[s] for s in common], [row_of_b[s] for s in common], remark
+    rows = min(len(rows_a), len(rows_b))
+    return rows_a[:rows], rows_b[:rows], "no seed in common: replicates are paired in order"
+
+
+def compare(
+    a: Measured, b: Measured, margin: float = 0.0, metric: str = "accuracy", resamples: int = statistics.RESAMPLES
+) -> tuple[statistics.Difference | None, str]:
+    """Paired difference of two arms on common questions, tested against ``margin`` points; a remark on the pairing."""
+    rows_a, rows_b, remark = _pairs(a, b)
+    found = [m.right if metric == "accuracy" else at_k.cells(m.votes, m.questions, metric) for m in (a, b)]
+    for m, cells in zip((a, b), found, strict=True):
+        if cells is None:
+            return None, f"{m.arm} has no {metric}"
+    matrix_a, matrix_b = (np.asarray(cells)[rows] for cells, rows in zip(found, (rows_a, rows_b), strict=True))
+    if a.questions != b.questions:
+        at = {q: i for i, q in enumerate(b.questions)}
+        common = [(i, at[q]) for i, q in enumerate(a.questions) if q in at]
+        if not common:
+            return None, "the arms share no question"
+        matrix_a, matrix_b = matrix_a[:, [i for i, _ in common]], matrix_b[:, [j for _, j in common]]
+        remark = "; ".join(filter(None, (remark, f"only the {len(common)} questions that both answered")))
+    return statistics.paired_difference(matrix_a, matrix_b, resamples, null=margin), remark
+
+
+def judged(
+    claims: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome], untrained: Collection[str] = ()
+) -> tuple[Compared, ...]:
+    """Every comparison with its word; Holm goes over all that have a difference.
+
+    ``untrained`` are the arms in which nothing depends on a seed: there one checkpoint is all there is.
+    """
+    adjusted = iter(statistics.holm([d.p for d, _, _ in outcomes if d is not None]))
+    compared = []
+    for claim, (difference, remark, columns) in zip(claims, outcomes, strict=True):
+        a, b, expect = str(claim["a"]), str(claim["b"]), str(claim.get("expect") or "a_greater")
+        p_holm = next(adjusted) if difference is not None else None
+        one_seed = difference is not None and difference.replicates == 1 and not {a, b} <= set(untrained)
+        if one_seed and expect != "none":
+            remark = "; ".join(filter(None, (remark, ONE_SEED)))
+        compared.append(
+            Compared(
+                a=a,
+                b=b,
+                modes=modes_of(claim),
+                metric=metric_of(claim),
+                expect=expect,
+                margin=margin_of(claim),
+                columns=columns,
+                difference=difference,
+                p_holm=p_holm,
+                verdict=verdict.judge(difference, p_holm, expect, margin_of(claim), decisive=not one_seed),
+                remark=remark,
+            )
+        )
+    return tuple(compared)

@@ -1,0 +1,58 @@
+"""The smallest detectable difference against the textbook, and what must move it which way."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from scipy import stats
+
+from dsm_repro.config.compose import expand
+from dsm_repro.pipeline.detectable import minimum_detectable, of_sweep, t_quantile
+
+
+@pytest.mark.parametrize("df", [1, 2, 4, 9])
+@pytest.mark.parametrize("tail", [0.025, 0.05 / 6])
+def test_t_is_students(df: int, tail: float) -> None:
+    assert t_quantile(df, tail) == pytest.approx(stats.t.isf(tail, df), rel=2e-3)
+
+
+def test_without_seeds_it_is_that_of_a_paired_test() -> None:
+    # (1.960 + 0.842)·sqrt(0.2/800) = 4.43 points, and the two questions by which an exact test lags
+    textbook = (stats.norm.isf(0.025) + stats.norm.isf(0.2)) * math.sqrt(0.2 / 800)
+    assert minimum_detectable(800, 1, seed_sd=0.0) == pytest.approx(textbook + 2 / 800, rel=0.01)
+
+
+def test_with_endless_questions_it_is_that_of_a_t_test_on_the_seeds() -> None:
+    for seeds in (3, 5):
+        found = minimum_detectable(10**9, seeds, seed_sd=0.02)
+        assert found is not None
+        shift = found / (0.02 / math.sqrt(seeds))
+        power = stats.nct.sf(stats.t.isf(0.025, seeds - 1), seeds - 1, shift)
+        assert power == pytest.approx(0.8, abs=0.01)
+
+
+def test_more_seeds_and_questions_find_less_and_more_comparisons_need_more() -> None:
+    def found(problems: int = 800, seeds: int = 3, comparisons: int = 1) -> float:
+        value = minimum_detectable(problems, seeds, comparisons=comparisons)
+        assert value is not None
+        return value
+
+    assert found(seeds=5) < found() < found(problems=100)
+    assert found(comparisons=3) > found()
+    assert minimum_detectable(800, 1) is None
+
+
+def test_a_sweep_of_trained_arms_and_one_of_published_weights() -> None:
+    trained = of_sweep(expand(["sweep=rl_algorithm"]))
+    assert [(d.a, d.b, d.mode) for d in trained] == [
+        ("grpo", "sft", "cot"),
+        ("ppo", "sft", "cot"),
+        ("grpo", "ppo", "cot"),
+    ]
+    assert all(d.seeds == d.comparisons == 3 and d.seed_sd > 0 and d.usual < d.worst for d in trained)
+    assert "seeds differ by 2 points" in trained[0].sentence
+    one_seed = of_sweep(expand(["sweep=rl_algorithm", "sweep.replicates.seeds=[0]"]))
+    assert all(d.usual is None and "decide nothing" in d.sentence for d in one_seed)
+    published = of_sweep(expand(["sweep=released_weights"]))
+    assert published and all("nothing depends on a seed" in d.sentence for d in published)
