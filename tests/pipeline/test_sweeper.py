@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sweep_stages import POISON, REGISTRY, REGISTRY_OVERRIDE
+from sweep_stages import POISON, REGISTRY
 
-from dsm_repro.cli import main
 from dsm_repro.config.compose import expand
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline import sweeper
@@ -115,25 +113,3 @@ def test_threads_do_not_depend_on_what_the_store_has(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sweeper, "cores", lambda: 8)
     assert [threads_per_stage(4, width) for width in (1, 2, 3, 4, 9)] == [8, 4, 2, 2, 2]
     assert threads_per_stage(16, 32) == 1
-
-
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_hydra_runs_the_waves_with_its_launchers(
-    store: Path, launcher: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = ["run", "-m", f"hydra/launcher={launcher}", REGISTRY_OVERRIDE, "hydra.sweeper.report=false"]
-    words += ["execution.workers=2", "pretrain=none", "rl=grpo,ppo", f"rl.clip_epsilon={POISON}"]
-    assert main(words) == 1
-    said = capfd.readouterr()
-    assert "failed: rl=ppo, seed 0, stage rl: ValueError: the critic exploded" in said.err
-    assert "Traceback" not in said.err
-    assert "talks a lot" not in said.err + said.out
-    assert any("talks a lot" in path.read_text() for path in (store / ".logs").glob("rl-*.log"))
-    assert ran(store) == {"base": 1, "sft": 1, "rl": 2, "evaluate": 1}
-    pids = {line.split()[-1] for line in (store / "ran.txt").read_text().splitlines() if line.startswith("rl")}
-    assert (f"pid={os.getpid()}" in pids) == (launcher == "basic")
-    assert [path.name for path in tmp_path.iterdir()] == [store.name], "nothing is left in the working folder"
-
-    assert main([*words[:-2], "until=sft"]) == 0
-    assert "sft: " in capfd.readouterr().out

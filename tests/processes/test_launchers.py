@@ -1,4 +1,4 @@
-"""The waves of a sweep under the launchers of the extras: Ray on a local cluster, submitit with local processes."""
+"""The waves of a sweep under Hydra's launchers, and those of the extras: a local Ray cluster, submitit."""
 
 from __future__ import annotations
 
@@ -43,15 +43,40 @@ def test_a_failing_arm_keeps_to_itself_and_the_same_command_tries_it_again(
     words += [f"rl.clip_epsilon={POISON}"]
     assert main(words) == 1
     assert "failed: rl=ppo, seed 0, stage rl: ValueError: the critic exploded" in capfd.readouterr().err
-    assert ran(tmp_path) == {"base": 1, "sft": 1, "rl": 2, "evaluate": 1}
+    assert ran(tmp_path / "store") == {"base": 1, "sft": 1, "rl": 2, "evaluate": 1}
     (index,) = (tmp_path / "store" / "sweeps").glob("*/arms.json")
     states = {arm["name"]: set(arm["states"].values()) for arm in json.loads(index.read_text())["arms"]}
     assert states["rl=grpo"] == {"done"} and states["rl=ppo"] == {"done", "failed", "blocked"}
     assert main(words) == 1
-    assert ran(tmp_path) == {"base": 1, "sft": 1, "rl": 3, "evaluate": 1}
+    assert ran(tmp_path / "store") == {"base": 1, "sft": 1, "rl": 3, "evaluate": 1}
     pids = {line.split()[-1] for line in (tmp_path / "store" / "ran.txt").read_text().splitlines()}
     assert f"pid={os.getpid()}" not in pids
 
 
-def ran(folder: Path) -> Counter[str]:
-    return Counter(line.split()[0] for line in (folder / "store" / "ran.txt").read_text().splitlines())
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_hydra_runs_the_waves_with_its_launchers(
+    launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # a space and a quote: paths travel through Hydra's override grammar
+    store = tmp_path / "it's a store"
+    monkeypatch.setenv("DSM_STORE", str(store))
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "-m", f"hydra/launcher={launcher}", REGISTRY_OVERRIDE, "hydra.sweeper.report=false"]
+    words += ["execution.workers=2", "pretrain=none", "rl=grpo,ppo", f"rl.clip_epsilon={POISON}"]
+    assert main(words) == 1
+    said = capfd.readouterr()
+    assert "failed: rl=ppo, seed 0, stage rl: ValueError: the critic exploded" in said.err
+    assert "Traceback" not in said.err
+    assert "talks a lot" not in said.err + said.out
+    assert any("talks a lot" in path.read_text() for path in (store / ".logs").glob("rl-*.log"))
+    assert ran(store) == {"base": 1, "sft": 1, "rl": 2, "evaluate": 1}
+    pids = {line.split()[-1] for line in (store / "ran.txt").read_text().splitlines() if line.startswith("rl")}
+    assert (f"pid={os.getpid()}" in pids) == (launcher == "basic")
+    assert [path.name for path in tmp_path.iterdir()] == [store.name], "nothing is left in the working folder"
+
+    assert main([*words[:-2], "until=sft"]) == 0
+    assert "sft: " in capfd.readouterr().out
+
+
+def ran(store: Path) -> Counter[str]:
+    return Counter(line.split()[0] for line in (store / "ran.txt").read_text().splitlines())
