@@ -91,7 +91,7 @@ def comparisons(results: Results) -> Section:
     rows = [_comparison(c) for c in results.compared]
     note = (
         "Differences are paired: same questions and, where both arms have it, same seed. "
-        "p: from the spread of the bootstrap over seeds × questions, or McNemar's exact test where each arm is one "
+        "p: of the distribution behind the interval (seeds × questions), or McNemar's exact test where each arm is one "
         "checkpoint. Holm: adjusted over the comparisons of this sweep. p, questions: sign-flip permutation "
         "(or McNemar) with the seeds taken as given. Discordant: answers that only one of the two got right."
     )
