@@ -1,4 +1,4 @@
-"""The command line: ``dsm run | plan | report | explain | review | grade | execute``. Thin: Hydra parses overrides.
+"""The command line: ``dsm run | plan | report | ledger | explain | review | grade | execute``, thin: Hydra parses.
 
 Nothing but the standard library is imported until a command needs it, so that ``dsm --help`` answers at once.
 """
@@ -29,6 +29,7 @@ What to type next:
                                               only curate a corpus, from your own crawl
   dsm review --html review.html               look at URL paths that wait for a decision (corpus.review=file)
   dsm report                                  render the reports again from what is in the store
+  dsm ledger 'paper.t5.*'                     the published numbers, with n, standard error, protocol and source
   dsm grade answers.jsonl --graders math_verify,deepseek --out verdicts.jsonl
                                               one or more graders on your own file of answers
   dsm execute programs.jsonl --out out.jsonl  run model-written programs (id, program) in the sandbox
@@ -66,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="render reports from the store (sweep=NAME, or all)")
     report.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="sweep=NAME; paths.store=…; paths.reports=…")
+
+    ledger = commands.add_parser("ledger", help="print the published numbers that reports are set beside")
+    ledger.add_argument("ids", nargs="*", metavar="ID", help="ids, or patterns of them: 'paper.t5.*' (all without any)")
+    ledger.add_argument("--table", default="", metavar="TABLE", help="only of this: 'Table 5', 'Figure 5', 'deep dive'")
+    ledger.add_argument("--benchmark", default="", metavar="NAME", help="only of this: gsm8k, math, …")
+    form = ledger.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print a list of objects as JSON")
+    form.add_argument("--csv", action="store_true", help="print CSV")
 
     explain = commands.add_parser("explain", help="print the leaves in which two artifacts' identities differ")
     explain.add_argument("key_a", metavar="KEY_A", help="a key, a prefix of one, or STAGE/KEY")
@@ -124,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "run": _run,
             "plan": _plan,
             "report": _report,
+            "ledger": _ledger,
             "explain": _explain,
             "review": _review,
             "grade": _grade,
@@ -229,6 +239,23 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _ledger(options: argparse.Namespace) -> int:
+    from dsm_repro.reporting.ledger import command
+
+    items = command.select(options.ids, options.table, options.benchmark)
+    if options.json or options.csv:
+        print(command.as_json(items) if options.json else command.as_csv(items))
+    elif not sys.stdout.isatty():
+        print(command.as_text(items))
+    else:
+        from rich.console import Console
+
+        console = Console()
+        for table in command.as_tables(items):
+            console.print(table, highlight=False)
+    return 0
+
+
 def _explain(options: argparse.Namespace) -> int:
     from dsm_repro.config.compose import compose
     from dsm_repro.config.paths import store_dir
@@ -326,13 +353,3 @@ def _described(store: Store, key: tuple[str, str]) -> dict[str, object]:
 
     manifest = store.load_manifest(*key)
     return {name: manifest[name] for name in DESCRIPTION_FIELDS if name in manifest}
-
-
-COMMANDS = {
-    "run": _run,
-    "plan": _plan,
-    "report": _report,
-    "explain": _explain,
-    "review": _review,
-    "grade": _grade,
-}

@@ -17,7 +17,7 @@ from dsm_repro.reporting import accounts, at_k
 from dsm_repro.reporting.blocks import Page
 from dsm_repro.reporting.curves import AXES, at_equal, traced
 from dsm_repro.reporting.deviations import deviations
-from dsm_repro.reporting.ledger import lookup
+from dsm_repro.reporting.ledger import Entry, Order, lookup
 from dsm_repro.reporting.measures import Results
 from dsm_repro.reporting.outcomes import outcomes
 from dsm_repro.reporting.records import Sweep
@@ -45,7 +45,7 @@ def results_json(sweep: Sweep, found: Results, page: Page) -> str:
         "at_k": at_k.lines(found),
         "equal_compute": _equal_compute(sweep, found),
         "stages": accounts.stage_costs(sweep),
-        "reference": lookup(sweep.claim.get("reference") or ()),
+        "reference": [_reference(item) for item in lookup(sweep.claim.get("reference") or ())],
         "deviations": deviations(sweep),
         "runs": [_run(run) for run in sweep.runs],
         "started": sweep.started,
@@ -78,6 +78,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.8g}") if np.isfinite(value) else None
     return value
+
+
+def _reference(item: Entry | Order) -> dict[str, Any]:
+    """An entry of the ledger; an order has no value, and what it orders instead."""
+    return {**asdict(item), "value": None} if isinstance(item, Order) else asdict(item)
 
 
 def _arms(sweep: Sweep, found: Results) -> list[dict[str, Any]]:

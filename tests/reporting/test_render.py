@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -96,6 +97,19 @@ def test_sections_are_in_order_and_the_scale_is_said(finished: tuple[Path, Path]
         assert "dsm run sweep=rl_algorithm scale=mini" in text
         assert "89abcdef" * 8 in text and "0123abcd" * 5 in text, "lock and commit"
         assert re.search(r"GRPO − SFT = \+\d+\.\d points \[−?\d+\.\d, \d+\.\d\], 3 seeds × 160 problems", text)
+
+
+def test_an_order_stands_in_the_report_without_a_number(finished: tuple[Path, Path]) -> None:
+    markdown = (finished[1] / "report.md").read_text()
+    (line,) = (line for line in markdown.splitlines() if "paper.fig5.order" in line)
+    order = "GRPO+OS > Online RFT; GRPO+PS > GRPO+OS"
+    assert order in line.replace("\\", "") and "±" not in line
+    assert order in unescape((finished[1] / "index.html").read_text())
+    references = json.loads((finished[1] / "results.json").read_text())["reference"]
+    (exported,) = (item for item in references if item["id"] == "paper.fig5.order")
+    assert exported["value"] is None
+    assert exported["order"][-1] == {"a": "GRPO+PS", "relation": "greater", "b": "GRPO+OS", "when": ""}
+    assert [item["value"] for item in references] == [46.8, 51.7, None, 45.2, 51.7]
 
 
 def test_an_arm_with_one_checkpoint_counts_once(finished: tuple[Path, Path]) -> None:

@@ -1,10 +1,10 @@
 """The ledger: every published number a report is set beside, each with an id.
 
-Three data files, kept apart: ``paper.yaml`` (Tables 1-9 of arXiv:2402.03300), ``release.yaml`` (the
-released ``evaluation_results.json``) and ``deepdive.yaml`` (a secondary summary, whose figures are
-marked where the paper does not have them, with what it has instead).
+Three files of numbers, kept apart: ``paper.yaml`` (Tables 1-9 of arXiv:2402.03300, and the majority vote of its
+abstract), ``release.yaml`` (the released ``evaluation_results.json``) and ``deepdive.yaml`` (a secondary summary, whose
+figures are marked where the paper does not have them, with what it has instead).
 
-Figures of the paper that print no values (1, 3, 5, 6, 7) have no entries: nothing is read off a plot.
+Figures of the paper that print no values (1, 3, 5, 6, 7) have an order (``orders.yaml``): no number is read off a plot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import yaml
 
 from dsm_repro.config.errors import ConfigError
 
-_MATH_QUESTIONS = 5000
+#: how an order's relation is printed
+RELATIONS = {"greater": ">", "comparable": "≈", "not_greater": "not above"}
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,49 @@ class Entry:
         return 100 * float((p * (1 - p) / self.n) ** 0.5)
 
 
+@dataclass(frozen=True)
+class Pair:
+    """What the paper says of two curves or lines: ``a`` is greater than, comparable to or not greater than ``b``."""
+
+    a: str
+    #: greater | comparable | not_greater
+    relation: str
+    b: str
+    #: where on the curves, empty for all along
+    when: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.a} {RELATIONS[self.relation]} {self.b}" + (f" ({self.when})" if self.when else "")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a figure without printed values shows: an order, and no number."""
+
+    id: str
+    #: "Figure 5"
+    table: str
+    model: str
+    benchmark: str
+    order: tuple[Pair, ...]
+    protocol: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        return "; ".join(map(str, self.order))
+
+
 def _read(name: str) -> dict[str, Any]:
     text = files(__package__).joinpath(name).read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return dict(yaml.load(text, Loader=loader))  # a safe loader; the C one where it is built
+
+
+def _protocol(block: dict[str, Any], name: str) -> str:
+    """The protocol of one number of a block, where a part of the block has its own."""
+    own = (text for pattern, text in block.get("protocols", {}).items() if fnmatchcase(name, pattern))
+    return str(next(own, block["protocol"]))
 
 
 def _paper(data: dict[str, Any]) -> Iterator[Entry]:
@@ -69,7 +109,7 @@ def _paper(data: dict[str, Any]) -> Iterator[Entry]:
                         benchmark=benchmark,
                         value=float(value),
                         n=questions[benchmark],
-                        protocol=table["protocol"],
+                        protocol=_protocol(table, f"{row}.{benchmark}"),
                         source=f"arXiv:2402.03300 {table['source']}",
                     )
 
@@ -84,26 +124,41 @@ def _release(data: dict[str, Any], questions: dict[str, int | None]) -> Iterator
                 benchmark=benchmark,
                 value=float(value),
                 n=questions[benchmark],
-                protocol=values["protocol"],
+                protocol=_protocol(values, benchmark),
                 source=data["source"],
             )
 
 
-def _deepdive(data: dict[str, Any]) -> Iterator[Entry]:
-    def entry(key: str, model: str, value: float, benchmark: str, in_paper: bool, instead: str) -> Entry:
-        n = _MATH_QUESTIONS if benchmark == "math" else None
-        protocol = "not stated"
+def _deepdive(data: dict[str, Any], questions: dict[str, int | None]) -> Iterator[Entry]:
+    def entry(key: str, model: str, benchmark: str, value: float, n: int | None, in_paper: bool, instead: str) -> Entry:
+        source = data["source"]
         return Entry(
-            f"deepdive.{key}", "deep dive", model, benchmark, value, n, protocol, data["source"], in_paper, instead
+            f"deepdive.{key}", "deep dive", model, benchmark, value, n, "not stated", source, in_paper, instead
         )
 
     for key, item in data["entries"].items():
-        yield entry(key, item["model"], float(item["value"]), "math", bool(item["in_paper"]), item["instead"])
+        benchmark = item.get("benchmark", "math")
+        n = questions.get(benchmark)
+        yield entry(key, item["model"], benchmark, float(item["value"]), n, bool(item["in_paper"]), item["instead"])
     table = data["categories"]
     for category, values in table["rows"].items():
+        n = table["questions"][category]
         for model, value in zip(table["columns"], values, strict=True):
             name = f"{model}, {category.replace('_', ' ')}"
-            yield entry(f"category.{category}.{model}", name, float(value), "math category", False, table["instead"])
+            yield entry(f"category.{category}.{model}", name, "math category", float(value), n, False, table["instead"])
+
+
+def _orders(data: dict[str, Any]) -> Iterator[Order]:
+    for key, item in data["orders"].items():
+        yield Order(
+            id=f"paper.{key}.order",
+            table=item["figure"],
+            model=item["model"],
+            benchmark=item["benchmark"],
+            order=tuple(Pair(*pair) for pair in item["pairs"]),
+            protocol=item["protocol"],
+            source=f"arXiv:2402.03300 {item['source']}",
+        )
 
 
 @lru_cache(maxsize=1)
@@ -113,22 +168,39 @@ def entries() -> tuple[Entry, ...]:
     return (
         *_paper(paper),
         *_release(_read("release.yaml"), paper["benchmarks"]),
-        *_deepdive(_read("deepdive.yaml")),
+        *_deepdive(_read("deepdive.yaml"), paper["benchmarks"]),
     )
 
 
-def lookup(ids: Iterable[str]) -> list[Entry]:
-    """The entries with these ids, in the order asked for; an id may be a pattern (``paper.t8.*``).
+@lru_cache(maxsize=1)
+def orders() -> tuple[Order, ...]:
+    """The orders of the figures without printed values."""
+    return tuple(_orders(_read("orders.yaml")))
+
+
+def everything() -> list[Entry | Order]:
+    """All entries, then all orders."""
+    return [*entries(), *orders()]
+
+
+def matching(pattern: str) -> list[Entry | Order]:
+    """What has this id, or an id of this pattern (``paper.t8.*``), in the order of the data files."""
+    return [item for item in everything() if fnmatchcase(item.id, pattern)]
+
+
+def lookup(ids: Iterable[str]) -> list[Entry | Order]:
+    """The entries and orders with these ids, in the order asked for; an id may be a pattern (``paper.t8.*``).
 
     Raises ``ConfigError`` for an id that matches nothing.
     """
-    found: dict[str, Entry] = {}
+    found: dict[str, Entry | Order] = {}
     for wanted in ids:
-        matches = [entry for entry in entries() if fnmatchcase(entry.id, wanted)]
+        matches = matching(wanted)
         if not matches:
             raise ConfigError(
-                f"sweep.reference: {wanted!r} is no id of the ledger. "
-                "Ids look like paper.t5.cot.rl.math, release.rl.cot.math or deepdive.mix_a; a * matches any part."
+                f"sweep.reference: {wanted!r} is no id of the ledger. Ids look like paper.t5.cot.rl.math, "
+                "paper.fig5.order, release.rl.cot.math or deepdive.mix_a; a * matches any part. `dsm ledger` "
+                "lists them."
             )
-        found.update((entry.id, entry) for entry in matches)
+        found.update((item.id, item) for item in matches)
     return list(found.values())

@@ -7,7 +7,7 @@ from typing import Any
 from dsm_repro.reporting.accounts import stage_costs
 from dsm_repro.reporting.blocks import DASH, Cell, Code, Fold, Section, Table, Text, cells, duration, points, si
 from dsm_repro.reporting.deviations import deviations, show
-from dsm_repro.reporting.ledger import Entry, lookup
+from dsm_repro.reporting.ledger import Entry, Order, lookup
 from dsm_repro.reporting.measures import Results
 from dsm_repro.reporting.records import Sweep
 
@@ -18,9 +18,11 @@ _DIGESTS = ("Commit", "Digest of requirements.lock")
 
 def reference(sweep: Sweep, results: Results, banner: str) -> Section | None:
     """Ledger entries beside ours. Raises ``ConfigError`` for an id that the ledger does not have."""
-    entries = lookup(sweep.claim.get("reference") or ())
-    if not entries:
+    items = lookup(sweep.claim.get("reference") or ())
+    if not items:
         return None
+    entries = [item for item in items if isinstance(item, Entry)]
+    orders = [item for item in items if isinstance(item, Order)]
     blocks: list[object] = []
     if banner:
         blocks.append(Text("Not the same experiment in size: compare the order of the arms, not the numbers.", "warn"))
@@ -35,6 +37,12 @@ def reference(sweep: Sweep, results: Results, banner: str) -> Section | None:
         columns = [("Model", "<"), ("Benchmark", "<"), ("%", ">"), ("Protocol", "<"), ("Source", "<"), ("Id", "<")]
         note = "± is the binomial standard error at the benchmark's size."
         blocks.append(Table("Published", columns, [_published(e) for e in printed], note))
+    if orders:
+        columns = [("Model", "<"), ("Benchmark", "<"), ("Order", "<"), ("Protocol", "<"), ("Source", "<"), ("Id", "<")]
+        note = (
+            "Figures of the paper without printed values: what it says of their curves. No number is read off a plot."
+        )
+        blocks.append(Table("Published, as an order", columns, [_order(o) for o in orders], note))
     if summary:
         columns = [("What it says", "<"), ("%", ">"), ("In the paper", "<"), ("What the paper has", "<"), ("Id", "<")]
         note = "A secondary summary of the paper. Figures marked “not in the paper” have no source there."
@@ -46,6 +54,10 @@ def _published(e: Entry) -> list[Cell]:
     error = f"± {e.standard_error:.1f}" if e.standard_error is not None else ""
     source = e.table if e.table not in e.source else e.source
     return cells(e.model, e.benchmark, Cell(points(e.value), small=error), e.protocol, source, Cell(e.id, mono=True))
+
+
+def _order(o: Order) -> list[Cell]:
+    return cells(o.model, o.benchmark, o.text, o.protocol, o.source, Cell(o.id, mono=True))
 
 
 def _deepdive(e: Entry) -> list[Cell]:

@@ -38,7 +38,7 @@ def calibrated(sweep: Sweep) -> list[Calibrated]:
     records = {run.arm: run.evaluation.record for run in sweep.runs if run.evaluation is not None}
     found = []
     for entry in lookup(sweep.claim.get("reference") or ()):
-        if not entry.id.startswith("release."):
+        if not isinstance(entry, Entry) or not entry.id.startswith("release."):
             continue
         _, arm, *mode, task = entry.id.split(".")
         if arm not in records:
