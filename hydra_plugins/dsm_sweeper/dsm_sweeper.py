@@ -58,9 +58,8 @@ class DsmSweeper(Sweeper):
             print(f"{outcome.name}: 0 stages to do, all are in the store")
         until = sweep.arms[0].config.until
         if until is None and self.report:
-            from dsm_repro.reporting.render import render_sweep
-
-            print(f"report: {render_sweep(outcome.store, outcome.name, reports_dir(sweep.arms[0].config))}")
+            folder = reports_dir(sweep.arms[0].config)
+            print(f"report: {_report(outcome.store, outcome.name, folder, changed=outcome.executed > 0)}")
         else:
             print(f"index: {outcome.store / 'sweeps' / outcome.name / 'arms.json'}")
         if until is not None:
@@ -93,3 +92,16 @@ class DsmSweeper(Sweeper):
         basic = BasicLauncher()
         basic.setup(hydra_context=self.context, task_function=self.task, config=config)
         return basic
+
+
+def _report(store: Path, name: str, folder: Path, changed: bool) -> Path:
+    """The page of the sweep, rendered unless it is there and nothing that it is made of has changed."""
+    from dsm_repro.reporting import freshness
+
+    if not changed and freshness.is_current(store, name, folder):
+        return folder / name / "index.html"
+    from dsm_repro.reporting.render import render_sweep
+
+    page = render_sweep(store, name, folder)
+    freshness.note(store, name, folder)
+    return page
