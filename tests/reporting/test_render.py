@@ -141,7 +141,7 @@ def test_failed_blocked_missing_and_damaged_runs_are_shown(tmp_path: Path) -> No
     html = render_sweep(store, index["name"], tmp_path / "reports").read_text()
     assert "ValueError: boom" in html and "boom &lt;here&gt;" in html
     assert "the store does not have it" in html
-    assert "its sha256 is not the manifest" in html
+    assert "the file was changed: its sha256 is" in html
     assert str(tmp_path) not in html
 
 
