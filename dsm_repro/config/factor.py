@@ -46,15 +46,23 @@ def differing(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
     }
 
 
+def _seeds(config: Config) -> dict[str, Any]:
+    return {"seed": config.seed, **{f"seeds.{stage}": seed for stage, seed in asdict(config.seeds).items()}}
+
+
 def check_factor(sweep: Sweep) -> None:
     """Raise ConfigError where arms differ outside ``sweep.factor`` and ``sweep.consequences``.
 
-    All arms are compared with the first: a leaf that tells two arms apart tells one of them from it.
+    All arms are compared with the first: a leaf that tells two arms apart tells one of them from it. Each stands for
+    its first replicate, whose seed is the same in all, so a seed that differs is one that an arm sets for itself.
     """
     allowed = [*sweep.claim.factor.split(","), *sweep.claim.consequences]
     arms = sweep.first_of_each()
     for arm in arms[1:]:
-        found = {p: v for p, v in differing(arms[0].config, arm.config).items() if not under(p, allowed)}
+        ours, theirs = _seeds(arms[0].config), _seeds(arm.config)
+        seeds = {path: (ours[path], theirs[path]) for path in ours if ours[path] != theirs[path]}
+        found = differing(arms[0].config, arm.config) | seeds
+        found = {path: values for path, values in found.items() if not under(path, allowed)}
         if found:
             listed = "; ".join(f"{path}: {left!r} against {right!r}" for path, (left, right) in found.items())
             raise ConfigError(

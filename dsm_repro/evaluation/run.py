@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import warnings
@@ -321,8 +322,14 @@ def _prompt(config: Config, mode: str) -> dict[str, Any]:
     return {
         "prompt": ", ".join(f"few_shot/{wording.name}/{mode}/1" for wording in wordings),
         "prompt_text": "\n\n".join(wording.question for wording in wordings),
-        "exemplars": f"{exemplars.source(config, mode)}: {', '.join(shown)}",
+        "exemplars": f"{exemplars.source(config, mode)}: {', '.join(shown)} ({_digest_of_exemplars(config, mode)})",
     }
+
+
+def _digest_of_exemplars(config: Config, mode: str) -> str:
+    """Of the text that is shown: two files of as many exemplars are two protocols."""
+    text = "\0".join(exemplars.shown(config, task, mode, _wording(config, task)) for task in suite.tasks_of(config))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None, n: int) -> dict[str, Any]:

@@ -194,16 +194,11 @@ class Store:
             manifest = json.loads((folder / MANIFEST).read_bytes())
         except (OSError, ValueError) as error:
             return f"{folder / MANIFEST}: cannot be read ({getattr(error, 'strerror', None) or error})"
-        if not isinstance(manifest, dict):
-            return f"{folder / MANIFEST}: not a manifest"
-        files, sizes = manifest.get("files"), manifest.get("sizes")
-        if not isinstance(files, dict) or not isinstance(sizes, dict) or files.keys() != sizes.keys():
-            return f"{folder / MANIFEST}: does not list its files"
-        if not all(name in manifest for name in DESCRIPTION_FIELDS):
-            return f"{folder / MANIFEST}: does not say what was computed"
-        if manifest["stage"] != stage or key_of({name: manifest[name] for name in DESCRIPTION_FIELDS}) != key:
-            return f"{folder / MANIFEST}: describes another artifact than {stage}/{key}"
-        for name, size in sizes.items():
+        defect = manifest_defect(manifest, stage, key)
+        if defect is not None:
+            return f"{folder / MANIFEST}: {defect}"
+        files = manifest["files"]
+        for name, size in manifest["sizes"].items():
             path = folder / name
             try:
                 if not path.is_file() or path.stat().st_size != size:
@@ -213,6 +208,20 @@ class Store:
             except OSError as error:
                 return f"{path}: cannot be read ({error.strerror})"
         return None
+
+
+def manifest_defect(manifest: Any, stage: str, key: str) -> str | None:
+    """What is wrong with the content of a ``manifest.json`` of the artifact ``stage/key``, or None."""
+    if not isinstance(manifest, dict):
+        return "not a manifest"
+    files, sizes = manifest.get("files"), manifest.get("sizes")
+    if not isinstance(files, dict) or not isinstance(sizes, dict) or files.keys() != sizes.keys():
+        return "does not list its files"
+    if not all(name in manifest for name in DESCRIPTION_FIELDS):
+        return "does not say what was computed"
+    if manifest["stage"] != stage or key_of({name: manifest[name] for name in DESCRIPTION_FIELDS}) != key:
+        return f"describes another artifact than {stage}/{key}"
+    return None
 
 
 @contextmanager

@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.errors import DataError, StoreError
+from dsm_repro.pipeline.store import MANIFEST, manifest_defect
 
 #: the order of the stages in every table
 STAGES = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "reward_model", "rl", "evaluate")
 #: artifact files the report reads; the digests of these are checked
 _READ = ("record.json", "metrics.jsonl", "samples.jsonl", "at_k.jsonl", "cost.json", "curve.json", "times.jsonl")
+
+#: a file changed by hand may keep its size, and then a run alone does not see it
+_MADE_ANEW = "Move the artifact's folder away and run the sweep again: it is made anew."
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,11 @@ class Sweep:
         """Every artifact once, by (stage, key), in the order of first use."""
         return {(s, a.key): a for run in self.runs for s, a in run.artifacts.items()}
 
+    def damage(self) -> list[str]:
+        """What is wrong with the store: each damaged or missing artifact once, in the order of first use."""
+        failures = [run.failure for run in self.runs if run.failure is not None]
+        return list(dict.fromkeys(f.message for f in failures if f.kind in ("damaged", "missing")))
+
 
 def _json(path: Path) -> Any:
     try:
@@ -138,30 +147,45 @@ def _lines(data: bytes, path: Path) -> list[dict[str, Any]]:
         # one call for all lines: half the time of one call for each
         return list(json.loads(b"[" + b",".join(line for line in data.splitlines() if line.strip()) + b"]"))
     except ValueError as error:
-        raise StoreError(f"{path}: a line is not JSON ({error}). Run the stage again.") from error
+        raise StoreError(f"{path}: a line is not JSON ({error}). {_MADE_ANEW}") from error
+
+
+def _checked(path: Path, digests: dict[str, str]) -> bytes | None:
+    """A file's bytes, None where the artifact has no such file; these very bytes are compared with the digest.
+
+    Raises ``StoreError`` where they are not what was published.
+    """
+    listed = path.name in digests
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        if listed:
+            raise StoreError(f"{path}: listed in {MANIFEST} but missing. {_MADE_ANEW}") from None
+        return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}). {_MADE_ANEW}") from error
+    if not listed:
+        raise StoreError(f"{path}: not listed in {MANIFEST}, so it was put there later. {_MADE_ANEW}")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != digests[path.name]:
+        raise StoreError(
+            f"{path}: the file was changed: its sha256 is {digest}, that in {MANIFEST} {digests[path.name]}. "
+            f"{_MADE_ANEW}"
+        )
+    return data
 
 
 def read_artifact(folder: Path, stage: str, key: str) -> Artifact:
     """Read one published artifact.
 
-    Raises ``DataError`` where it is not in the store and ``StoreError`` where a file is missing, does not
-    match the manifest's digest, or cannot be parsed; both name the file.
+    Raises ``DataError`` where it is not in the store and ``StoreError`` where the manifest is not that of this
+    artifact, or a file is missing, does not match the manifest's digest, or cannot be parsed; both name the file.
     """
-    manifest = _json(folder / "manifest.json")
-    if not isinstance(manifest, dict):
-        raise StoreError(f"{folder / 'manifest.json'}: not a manifest. Run the stage again.")
-    digests = manifest.get("files") or {}
-    content: dict[str, bytes] = {}
-    for name in _READ:
-        path = folder / name
-        if not path.exists():
-            if name in digests:
-                raise StoreError(f"{path}: listed in the manifest but missing. Run the stage again.")
-            continue
-        data = path.read_bytes()
-        if name in digests and hashlib.sha256(data).hexdigest() != digests[name]:
-            raise StoreError(f"{path}: its sha256 is not the manifest's: the file was changed. Run the stage again.")
-        content[name] = data
+    manifest = _json(folder / MANIFEST)
+    defect = manifest_defect(manifest, stage, key)
+    if defect is not None:
+        raise StoreError(f"{folder / MANIFEST}: {defect}. {_MADE_ANEW}")
+    content = {name: data for name in _READ if (data := _checked(folder / name, manifest["files"])) is not None}
 
     def single(name: str) -> dict[str, Any]:
         if name not in content:
@@ -169,7 +193,7 @@ def read_artifact(folder: Path, stage: str, key: str) -> Artifact:
         try:
             return dict(json.loads(content[name]))
         except (ValueError, TypeError) as error:
-            raise StoreError(f"{folder / name}: not a JSON object ({error}). Run the stage again.") from error
+            raise StoreError(f"{folder / name}: not a JSON object ({error}). {_MADE_ANEW}") from error
 
     return Artifact(
         stage=stage,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import logging
 import os
 import re
 from functools import lru_cache
@@ -21,6 +22,8 @@ from dsm_repro.reporting import page as pages
 from dsm_repro.reporting.blocks import Explorer
 from dsm_repro.reporting.measures import results
 from dsm_repro.reporting.records import read_sweep
+
+logger = logging.getLogger(__name__)
 
 ICONS = {
     verdict.REPRODUCED: "✓",
@@ -60,6 +63,8 @@ def _render(store_root: Path, name: str, reports_dir: Path) -> None:
     from threadpoolctl import threadpool_limits
 
     sweep = read_sweep(store_root, name)
+    for message in sweep.damage():
+        logger.warning("%s: not used in the report of %s: %s", store_root, name, message)
     # the bootstrap's products are small: on a loaded machine a second thread makes them ten times slower
     with threadpool_limits(1, "blas"):
         found = results(sweep)

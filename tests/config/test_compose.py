@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -154,6 +155,22 @@ def test_factor_check_names_the_undeclared_keys_and_both_values() -> None:
         ["sweep=rl_algorithm", "+sweep.arms.longer=['rl=grpo','sft.steps=7']", "sweep.consequences=[sft.steps]"]
     )
     check_factor(declared)
+
+
+@pytest.mark.parametrize(
+    ("own", "path"),
+    [
+        ("evaluation.tasks=[gsm8k]", "evaluation.tasks"),
+        ("scale.models.coder.tiny.vocab_size=77", "scale.models.coder.tiny.vocab_size"),
+        ("scale.name=other", "scale.name"),
+        ("seeds.pretrain=9", "seeds.pretrain"),
+    ],
+    ids=["list", "dict", "scale", "seed"],
+)
+def test_factor_check_refuses_what_an_arm_changes_beside_the_factor(own: str, path: str) -> None:
+    sweep = expand(["sweep=rl_algorithm", f"+sweep.arms.other=['rl=grpo','{own}']"])
+    with pytest.raises(ConfigError, match=rf"arms sft and other differ outside the factor rl: {re.escape(path)}: "):
+        check_factor(sweep)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -130,4 +131,6 @@ def test_an_answer_ends_where_the_model_asks_itself_another_question(
     assert seen[0].endswith("\n\n\nQ: 1+2?\nA:") and seen[1] == ["\nQ:"]
     assert row["completion"] == " The answer is 3.\n\n" and row["extracted"] == "3" and row["correct"]
     protocol = record["protocol"]["cot"]
-    assert protocol["prompt"] == "few_shot/q_and_a/cot/1" and protocol["exemplars"].endswith(": gsm8k 8")
+    assert protocol["prompt"] == "few_shot/q_and_a/cot/1" and re.search(
+        r": gsm8k 8 \([0-9a-f]{16}\)$", protocol["exemplars"]
+    )

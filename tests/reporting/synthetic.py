@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import synthetic_corpus
 
+from dsm_repro.pipeline import identity
+
 CATEGORIES = (
     "Algebra", "Counting & Probability", "Geometry", "Intermediate Algebra", "Number Theory", "Prealgebra",
     "Precalculus", "Word Problems",
@@ -23,8 +25,15 @@ PUBLISHED = {
 }
 
 
-def key_of(*parts: object) -> str:
-    return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:32]
+_DESCRIBED: dict[str, dict[str, Any]] = {}
+
+
+def key_of(sweep: str, stage: str, *rest: object) -> str:
+    """The key of a made-up stage, whose manifest then describes it as a real one does."""
+    described = {"stage": stage, "version": 1, "identity": {"of": [sweep, *rest]}, "parents": {}, "inputs": []}
+    key = identity.key_of(described)
+    _DESCRIBED[key] = described
+    return key
 
 
 def write_artifact(store: Path, stage: str, key: str, files: dict[str, Any], flops: float, seconds: float) -> None:
@@ -40,13 +49,10 @@ def write_artifact(store: Path, stage: str, key: str, files: dict[str, Any], flo
     for name, text in texts.items():
         (folder / name).write_text(text)
     manifest = {
-        "stage": stage,
+        **_DESCRIBED[key],
         "key": key,
-        "version": 1,
-        "identity": {},
-        "parents": {},
-        "inputs": {},
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
+        "sizes": {name: len(text.encode()) for name, text in texts.items()},
         "git": "0123abcd" * 5,
         "lock": "89abcdef" * 8,
         "libraries": {"torch": "2.13.0", "trl": "1.16.0", "numpy": "2.4.6"},
@@ -62,11 +68,16 @@ def write_artifact(store: Path, stage: str, key: str, files: dict[str, Any], flo
 
 def rewrite(file: Path, value: dict[str, Any]) -> None:
     """Another record in an artifact, with its digest."""
-    text = json.dumps(value, sort_keys=True)
+    publish(file, json.dumps(value, sort_keys=True))
+
+
+def publish(file: Path, text: str) -> None:
+    """A file of an artifact, new or another, as if the stage had written it: listed in the manifest."""
     file.write_text(text)
     path = file.parent / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["files"][file.name] = hashlib.sha256(text.encode()).hexdigest()
+    manifest["sizes"][file.name] = len(text.encode())
     path.write_text(json.dumps(manifest))
 
 

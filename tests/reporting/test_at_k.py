@@ -44,7 +44,7 @@ def draw_votes(store: Path, index: dict[str, Any], n: int = 16) -> None:
             classes = tuple(sorted((f"{j}", v) for j, v in enumerate(wrong) if v))
             kept = row(Tally(n, right, classes, silent), 0)
             rows.append({**{key: sample[key] for key in ("task", "mode", "id")}, **kept})
-        (folder / "at_k.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+        synthetic.publish(folder / "at_k.jsonl", "".join(json.dumps(r) + "\n" for r in rows))
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,7 @@ def test_failed_blocked_missing_and_damaged_runs_are_shown(tmp_path: Path) -> No
     html = render_sweep(store, index["name"], tmp_path / "reports").read_text()
     assert "ValueError: boom" in html and "boom &lt;here&gt;" in html
     assert "the store does not have it" in html
-    assert "its sha256 is not the manifest" in html
+    assert "the file was changed: its sha256 is" in html
     assert str(tmp_path) not in html
 
 
@@ -211,6 +211,33 @@ def test_what_a_mode_brings_with_it_may_differ_between_modes_alone() -> None:
     assert protocols.apart(programs, elsewhere, modes_differ=True) == ["sandbox"]
     for key in ("shots", "decoding", "max_tokens", "extractor", "grader", "task", "n", "problems_digest"):
         assert protocols.apart(words, {**programs, key: "other"}, modes_differ=True) == [key]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("grader", "math_verify/0.9.0+dsm2"),
+        ("exemplars", "file: gsm8k 4 (cd)"),
+        ("max_tokens", 129),
+        ("sandbox", "e2b"),
+    ],
+)
+def test_protocols_that_differ_in_one_thing_are_apart(key: str, value: object, tmp_path: Path) -> None:
+    index = synthetic.write_sweep(tmp_path, arms={"SFT": 0.4, "GRPO": 0.6}, seeds=(0,), questions=8)
+    path = tmp_path / "evaluate" / index["arms"][1]["stages"]["evaluate"] / "record.json"
+    record = json.loads(path.read_text())
+    record["protocol"]["cot"][key] = value
+    synthetic.rewrite(path, record)
+    found = measures.results(records.read_sweep(tmp_path, index["name"]))
+    assert [c.arms for c in found.columns] == [("SFT",), ("GRPO",)]
+    assert found.compared[0].difference is None and f"different protocols ({key})" in found.compared[0].sentence
+
+
+def test_what_is_not_recorded_is_not_equal() -> None:
+    words = synthetic.protocol("cot", 40)
+    lacks = {name: value for name, value in words.items() if name != "sandbox"}
+    assert protocols.apart(words, lacks, modes_differ=False) == ["sandbox"]
+    assert protocols.apart({}, {}, modes_differ=False) == ["not recorded"]
 
 
 def test_deviations_compare_published_and_used(finished: tuple[Path, Path]) -> None:
