@@ -218,4 +218,6 @@ def paired_difference(
         p = p if null else p_questions
     else:
         p_questions = sign_flip_p(cells.mean(axis=0), resamples) if permute else float("nan")
+    # with few seeds that differ much t reaches beyond what a difference can be
+    low, high = max(-1.0, low), min(1.0, high)
     return Difference(100 * mean, 100 * low, 100 * high, p, p_questions, only_a, only_b, cells.shape[0], cells.shape[1])

@@ -96,3 +96,10 @@ def test_p_of_a_margin_is_that_of_the_shifted_difference() -> None:
     for end in (zero.low, zero.high):
         assert s.paired_difference(a, b, null=end).p == pytest.approx(0.05, abs=0.002)
     assert s.paired_difference(a[:1], b[:1], null=99.0).p < 1e-6
+
+
+def test_seeds_that_differ_by_all_there_is_give_no_difference_beyond_that() -> None:
+    a = np.zeros((3, 100))
+    a[0] = 1
+    d = s.paired_difference(a, np.zeros((3, 100)))
+    assert d.value == pytest.approx(100 / 3) and (d.low, d.high) == (-100, 100)
