@@ -70,22 +70,26 @@ def modes_of(claim: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _pairs(a: Measured, b: Measured) -> tuple[list[int], list[int], str]:
-    """Rows of a and b that belong together, and what the reader should know about it."""
-    rows_a, rows_b = list(range(len(a.seeds))), list(range(len(b.seeds)))
-    if len(rows_a) == 1 or len(rows_b) == 1:
-        if len(rows_a) == len(rows_b):
-            return rows_a, rows_b, ""
-        single = a.arm if len(rows_a) == 1 else b.arm
-        return rows_a, rows_b, f"{single} has one checkpoint, set against every seed of the other"
+    """Rows of a and b that belong together, and what the reader should know about it.
+
+    A checkpoint that all seeds share stands against every row of the other arm. One that belongs to one seed does not,
+    even if it is all that an arm has left: that seed alone is compared.
+    """
     row_of_a = {seed: row for row, seeds in enumerate(a.seeds) for seed in seeds}
     row_of_b = {seed: row for row, seeds in enumerate(b.seeds) for seed in seeds}
     common = sorted(row_of_a.keys() & row_of_b.keys())
-    if common:
-        left_out = len(row_of_a.keys() ^ row_of_b.keys())
-        remark = f"{left_out} seed(s) that only one arm has are left out" if left_out else ""
-        return [row_of_a[s] for s in common], [row_of_b[s] for s in common], remark
-    rows = min(len(rows_a), len(rows_b))
-    return rows_a[:rows], rows_b[:rows], "no seed in common: replicates are paired in order"
+    if not common:
+        rows = min(len(a.seeds), len(b.seeds))
+        return list(range(rows)), list(range(rows)), "no seed in common: replicates are paired in order"
+    # two shared checkpoints are one pair, however many seeds share them
+    pairs = list(dict.fromkeys((row_of_a[seed], row_of_b[seed]) for seed in common))
+    rows_a, rows_b = [row for row, _ in pairs], [row for _, row in pairs]
+    left_out = len(row_of_a.keys() ^ row_of_b.keys())
+    remarks = [f"{left_out} seed(s) that only one arm has are left out"] if left_out else []
+    for m, rows_of in ((a, rows_a), (b, rows_b)):
+        if len(set(rows_of)) == 1 < len(pairs):
+            remarks.append(f"{m.arm} has one checkpoint, set against every seed of the other")
+    return rows_a, rows_b, "; ".join(remarks)
 
 
 def compare(

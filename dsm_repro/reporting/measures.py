@@ -89,7 +89,8 @@ def _columns(sweep: Sweep) -> list[Column]:
         protocols = record.get("protocol") or {}
         for mode in record.get("results") or protocols:
             protocol = protocols.get(mode) or {}
-            text = json.dumps(protocol, sort_keys=True)
+            # what was not written down cannot be known to be the same
+            text = json.dumps(protocol, sort_keys=True) if protocol else f"not recorded: {run.arm}"
             arms = modes.setdefault(mode, {}).setdefault(text, (protocol, []))[1]
             if run.arm not in arms:
                 arms.append(run.arm)

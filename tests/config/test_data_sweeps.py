@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 import pytest
@@ -63,6 +64,12 @@ def test_arms_train_on_equal_tokens_and_fine_tune_alike(sweep: str) -> None:
 def test_every_reference_of_a_sweep_is_in_the_ledger(name: str) -> None:
     references = claim(name)["reference"]
     assert len(lookup(references)) == len(references)
+
+
+@pytest.mark.parametrize("name", sweep_names())
+def test_a_sweep_that_names_a_table_or_figure_of_the_paper_refers_to_its_entries(name: str) -> None:
+    text = (sweeps_root() / "sweeps" / f"{name}.yaml").read_text()
+    assert claim(name)["reference"] or not re.search(r"\b(Table|Tables|Fig\.|Figure) \d", text)
 
 
 @pytest.mark.parametrize("scale", SCALES)
