@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,3 +54,9 @@ EVALUATE = _stage("evaluate", lambda c: ("rl" if has_stage(c, "rl") else "sft",)
 REGISTRY = {name: f"sweep_stages:{name.upper()}" for name in ("corpus", "base", "pretrain", "sft", "rl", "evaluate")}
 #: the same for Hydra: +hydra.sweeper.registry={...}
 REGISTRY_OVERRIDE = "+hydra.sweeper.registry={" + ",".join(f"{k}:'{v}'" for k, v in REGISTRY.items()) + "}"
+
+
+def ran(store: Path) -> Counter[str]:
+    """How often each stage was run on this store."""
+    path = store / "ran.txt"
+    return Counter(line.split()[0] for line in path.read_text().splitlines()) if path.exists() else Counter()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sweep_stages import POISON, REGISTRY
+from sweep_stages import POISON, REGISTRY, ran
 
 from dsm_repro.config.compose import expand
 from dsm_repro.config.errors import ConfigError
@@ -35,11 +34,6 @@ class Job:
 def one_by_one(specs: Sequence[Path], first: int, workers: int) -> None:
     for spec in specs:
         run_task(Job(spec))
-
-
-def ran(store: Path) -> Counter[str]:
-    path = store / "ran.txt"
-    return Counter(line.split()[0] for line in path.read_text().splitlines()) if path.exists() else Counter()
 
 
 def index(store: Path, name: str = "rl_algorithm") -> dict[str, Any]:

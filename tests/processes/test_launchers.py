@@ -6,11 +6,10 @@ import importlib.util
 import json
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
-from sweep_stages import POISON, REGISTRY_OVERRIDE
+from sweep_stages import POISON, REGISTRY_OVERRIDE, ran
 
 from dsm_repro.cli import main
 
@@ -76,7 +75,3 @@ def test_hydra_runs_the_waves_with_its_launchers(
 
     assert main([*words[:-2], "until=sft"]) == 0
     assert "sft: " in capfd.readouterr().out
-
-
-def ran(store: Path) -> Counter[str]:
-    return Counter(line.split()[0] for line in (store / "ran.txt").read_text().splitlines())

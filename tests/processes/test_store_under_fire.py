@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sweep_stages import REGISTRY_OVERRIDE
+from sweep_stages import REGISTRY_OVERRIDE, ran
 
 from dsm_repro.pipeline.store import Store
 
@@ -32,11 +31,6 @@ def command(store: Path, arms: str, **variables: str) -> tuple[list[str], dict[s
 def dsm(store: Path, arms: str, **variables: str) -> subprocess.CompletedProcess[str]:
     words, environment = command(store, arms, **variables)
     return subprocess.run(words, env=environment, cwd=store.parent, capture_output=True, text=True, check=False)
-
-
-def ran(store: Path) -> Counter[str]:
-    path = store / "ran.txt"
-    return Counter(line.split()[0] for line in path.read_text().splitlines()) if path.exists() else Counter()
 
 
 def records(store: Path) -> dict[str, bytes]:
