@@ -26,14 +26,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dsm_repro.config.composition import composed
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.factor import differing, under
+from dsm_repro.config.factor import HOW_AND_WHERE, differing, under
 from dsm_repro.config.messages import explain_hydra_error
 from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
+from dsm_repro.config.resolve import STAGE_ORDER
 from dsm_repro.config.schema import Config
 from dsm_repro.config.sweep_schema import ReplicatesConfig, SweepConfig
 
-#: every stage in the order in which an arm may pass through it
-STAGE_ORDER = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "reward_model", "rl", "evaluate")
 #: those that draw at random: replicates start at one of them
 SEEDED_STAGES = tuple(stage for stage in STAGE_ORDER if stage != "crawl")
 
@@ -43,7 +42,7 @@ SEED_KEYS = ("seed", *(f"seeds.{stage}" for stage in SEEDED_STAGES))
 SWEEP_OVERRIDE = "+sweeps="
 
 #: overrides under these keys say how and where to work, not what the arm is
-NOT_THE_ARM = ("execution", "tracker", "paths", "hydra")
+NOT_THE_ARM = (*HOW_AND_WHERE, "hydra")
 
 
 @dataclass(frozen=True)

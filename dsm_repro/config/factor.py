@@ -12,8 +12,10 @@ from dsm_repro.config.schema import Config
 if TYPE_CHECKING:
     from dsm_repro.config.compose import Sweep
 
-#: how and where the work is done, the replicate seeds, and the claim itself
-IGNORED = ("execution", "tracker", "paths", "sweep", "worker_spec", "seed", "seeds")
+#: sections that say how and where the work is done, and nothing of the arm
+HOW_AND_WHERE = ("execution", "tracker", "paths")
+#: beside these the replicate seeds, and the claim itself
+IGNORED = (*HOW_AND_WHERE, "sweep", "worker_spec", "seed", "seeds")
 
 ABSENT = "(absent)"
 

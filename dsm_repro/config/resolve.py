@@ -7,8 +7,14 @@ from dataclasses import replace
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config, MixConfig, ModelSpec, SourceSpec
 
+#: every stage in the order in which an arm may pass through it
+STAGE_ORDER = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "reward_model", "rl", "evaluate")
 #: stages that leave a model behind, in the order in which a model passes through them
 MODEL_STAGES = ("base", "prior", "pretrain", "sft", "rl")
+#: those of them that are next-token training on text
+TEXT_STAGES = ("prior", "pretrain")
+#: those that train the model that an arm is about, beyond the one that it starts from
+TRAINING_STAGES = (*TEXT_STAGES, "sft", "rl")
 #: kinds of reward that are the score of a trained model
 MODEL_REWARDS = ("outcome", "process")
 #: ways of answering in which programs are run

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from dsm_repro.config.compose import STAGE_ORDER, Sweep
+from dsm_repro.config.compose import Sweep
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import under
 from dsm_repro.config.files import missing_files
@@ -18,6 +18,7 @@ from dsm_repro.config.gate import gate_faults
 from dsm_repro.config.resolve import (
     CURATION,
     MODEL_REWARDS,
+    STAGE_ORDER,
     has_stage,
     resolve_model,
     resolve_source,
@@ -29,7 +30,6 @@ from dsm_repro.config.sweep_schema import ComparisonConfig, metric_at_k, recorde
 
 Check = Callable[[Config], Iterator[str]]
 
-STAGES = STAGE_ORDER
 READERS = ("miniature", "warc", "wet", "html", "parquet", "jsonl", "hf")
 ANSWER_MODES = ("cot", "pot", "tool", "hybrid", "router")
 FEW_SHOT_MODES = ("cot", "pot")
@@ -65,8 +65,8 @@ def _probability(key: str, value: float, zero: bool = True) -> Iterator[str]:
 def check_until(config: Config) -> Iterator[str]:
     if config.until is None:
         return
-    yield from _one_of("until", config.until, STAGES)
-    if config.until in STAGES and not has_stage(config, config.until):
+    yield from _one_of("until", config.until, STAGE_ORDER)
+    if config.until in STAGE_ORDER and not has_stage(config, config.until):
         yield f"until={config.until}: this arm has no such stage. Switch the stage on, or choose an earlier one."
 
 

@@ -23,7 +23,7 @@ from functools import lru_cache
 from statistics import NormalDist
 
 from dsm_repro.config.compose import Arm, Sweep
-from dsm_repro.config.resolve import MODEL_STAGES, has_stage
+from dsm_repro.config.resolve import TRAINING_STAGES, has_stage
 
 LEVEL, POWER = 0.05, 0.80
 #: share of questions on which two arms disagree at one seed; in 22 comparisons at scale=mini it was 0.05 to 0.32
@@ -91,7 +91,7 @@ def of_sweep(sweep: Sweep) -> list[Detectable]:
 
 
 def _trained(arm: Arm) -> bool:
-    return any(has_stage(arm.config, stage) for stage in MODEL_STAGES if stage != "base")
+    return any(has_stage(arm.config, stage) for stage in TRAINING_STAGES)
 
 
 def _root(function: Callable[[float], float], high: float) -> float:

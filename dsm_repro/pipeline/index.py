@@ -15,6 +15,7 @@ from typing import Any
 from dsm_repro.config.compose import Sweep
 from dsm_repro.config.container import to_container
 from dsm_repro.config.errors import StoreError
+from dsm_repro.config.factor import HOW_AND_WHERE
 from dsm_repro.pipeline.graph import Graph, Node
 from dsm_repro.pipeline.plan import Plan
 from dsm_repro.pipeline.store import Store, explained, write_text
@@ -153,6 +154,6 @@ class Index:
 
 
 def _said(arm: dict[str, Any]) -> dict[str, Any]:
-    """What an arm's entry says of the result: states and the execution section may differ between runs."""
-    config = {k: v for k, v in arm.get("config", {}).items() if k not in ("execution", "tracker", "paths")}
+    """What an arm's entry says of the result: states, and how and where the work is done, may differ between runs."""
+    config = {k: v for k, v in arm.get("config", {}).items() if k not in HOW_AND_WHERE}
     return {**{k: arm.get(k) for k in ("name", "seed", "stages", "error")}, "config": config}

@@ -4,14 +4,14 @@ A tracker shows a run while it trains; the report never reads one. transformers'
 settings from the environment, so these are set around a stage and put back after it: several stages may run in
 one process, one after the other.
 
-==============  ===================================  ==========================================
-``tracker``     arms of one sweep are grouped by     kept in (unless the environment names a place)
-==============  ===================================  ==========================================
+===============  ====================================  ==========================================
+``tracker``      arms of one sweep are grouped by     kept in (unless the environment names a place)
+===============  ====================================  ==========================================
 ``tensorboard``  a folder                            ``FOLDER/SWEEP/RUN``
 ``trackio``      a project                           ``FOLDER/trackio`` (``TRACKIO_DIR``)
 ``wandb``        a group of ``WANDB_PROJECT``        ``FOLDER/wandb`` (``WANDB_DIR``), and its server
 ``mlflow``       an experiment                       ``FOLDER/mlflow.db`` (``MLFLOW_TRACKING_URI``)
-==============  ===================================  ==========================================
+===============  ====================================  ==========================================
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from typing import Any
 
 from dsm_repro.config.schema import Config, TrackerConfig
 
-NONE = "none"
 PROJECT = "dsm_repro"
 
 
@@ -81,7 +80,7 @@ def environment(tracker: TrackerConfig, given: Mapping[str, str]) -> dict[str, s
     if tracker.name == "wandb":
         return {"WANDB_RUN_GROUP": group, **_unless(given, WANDB_PROJECT=PROJECT, WANDB_DIR=_made(folder / "wandb"))}
     if tracker.name == "mlflow":
-        place = _unless(given, MLFLOW_TRACKING_URI=f"sqlite:///{_made(folder) + '/mlflow.db'}")
+        place = _unless(given, MLFLOW_TRACKING_URI=f"sqlite:///{_made(folder)}/mlflow.db")
         return {"MLFLOW_EXPERIMENT_NAME": group, **place}
     return {}
 

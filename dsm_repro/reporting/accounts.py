@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dsm_repro.config.resolve import TRAINING_STAGES
 from dsm_repro.reporting.plots import Curve
 from dsm_repro.reporting.records import Artifact, Run, Sweep, in_order
 from dsm_repro.reporting.values import number
-
-#: stages that change the model, the last of which an arm has is what its comparison is about
-_TRAINING = ("prior", "pretrain", "sft", "rl")
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ def arm_costs(sweep: Sweep) -> list[ArmCost]:
     costs = []
     for arm in sweep.arms:
         runs = [r for r in sweep.runs if r.arm == arm]
-        last = next((s for s in reversed(_TRAINING) if any(s in r.keys for r in runs)), "")
+        # the last stage that changes the model is what an arm's comparison is about
+        last = next((s for s in reversed(TRAINING_STAGES) if any(s in r.keys for r in runs)), "")
         trained = {r.artifacts[last].key: r.artifacts[last] for r in runs if last in r.artifacts}
         whole = [r for r in distinct_runs(sweep) if r.arm == arm and r.evaluation is not None]
         costs.append(
@@ -121,6 +120,16 @@ def stage_artifacts(sweep: Sweep, stage: str) -> Iterator[tuple[Run, Artifact]]:
         if artifact is not None and (run.arm, artifact.key) not in seen:
             seen.add((run.arm, artifact.key))
             yield run, artifact
+
+
+def distinct_artifacts(sweep: Sweep, stage: str) -> list[tuple[Artifact, list[str], int]]:
+    """Each artifact of a stage once: with the arms that stand on it, and the seed of the first run that does."""
+    arms: dict[str, list[str]] = {}
+    first: dict[str, tuple[Artifact, int]] = {}
+    for run, artifact in stage_artifacts(sweep, stage):
+        arms.setdefault(artifact.key, []).append(run.arm)
+        first.setdefault(artifact.key, (artifact, run.seed))
+    return [(artifact, arms[key], seed) for key, (artifact, seed) in first.items()]
 
 
 def metric_lines(artifact: Artifact) -> Iterator[dict[str, Any]]:

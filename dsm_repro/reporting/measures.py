@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from dsm_repro.config.resolve import TRAINING_STAGES
 from dsm_repro.reporting import at_k, protocols, statistics, verdict
 from dsm_repro.reporting.comparing import Compared, Outcome, compare, judged, margin_of, metric_of, modes_of
 from dsm_repro.reporting.records import Artifact, Sweep
 
 #: stages whose result another seed would change
-TRAINING = frozenset({"prior", "pretrain", "sft", "reward_model", "rl"})
+TRAINING = frozenset({*TRAINING_STAGES, "reward_model"})
 _CATEGORY_RESAMPLES = 2_000
 
 

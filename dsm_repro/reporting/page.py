@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsm_repro.config.resolve import TEXT_STAGES
 from dsm_repro.reporting import accounts, at_k, at_k_plots, corpus_plots, curve_plots, heat, plots, verdict
 from dsm_repro.reporting.blocks import Figure, Finding, Page, Section
 from dsm_repro.reporting.curves import AXES
@@ -84,7 +85,7 @@ def _curves(sweep: Sweep) -> dict[str, str]:
         shown = {label: lines for label, lines in panels.items() if lines}
         if shown:
             drawn[f"{name}.svg"] = plots.curves(shown, sweep.arms, name, _WINDOW)
-    for stage in ("prior", "pretrain", "sft"):
+    for stage in (*TEXT_STAGES, "sft"):
         loss = {
             ("loss", label): accounts.learning_curves(sweep, stage, axis, "loss")
             for axis, label in (("tokens", f"{stage} tokens"), ("flops", "FLOPs"))

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.errors import DataError, StoreError
+from dsm_repro.config.resolve import STAGE_ORDER
 from dsm_repro.pipeline.store import MANIFEST, manifest_defect
 
-#: the order of the stages in every table
-STAGES = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "reward_model", "rl", "evaluate")
 #: artifact files the report reads; the digests of these are checked
 _READ = ("record.json", "metrics.jsonl", "samples.jsonl", "at_k.jsonl", "cost.json", "curve.json", "times.jsonl")
 
@@ -211,7 +210,7 @@ def read_artifact(folder: Path, stage: str, key: str) -> Artifact:
 
 def in_order(stages: Iterable[str]) -> list[str]:
     """Stage names in pipeline order, unknown ones last."""
-    return sorted(stages, key=lambda s: (STAGES.index(s) if s in STAGES else len(STAGES), s))
+    return sorted(stages, key=lambda s: (STAGE_ORDER.index(s) if s in STAGE_ORDER else len(STAGE_ORDER), s))
 
 
 class _Reader:

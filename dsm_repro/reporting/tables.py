@@ -6,9 +6,10 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from dsm_repro.reporting.accounts import arm_costs, metric_lines, stage_artifacts
+from dsm_repro.config.resolve import TRAINING_STAGES
+from dsm_repro.reporting.accounts import arm_costs, distinct_artifacts, metric_lines
 from dsm_repro.reporting.measures import Results
-from dsm_repro.reporting.records import Artifact, Sweep
+from dsm_repro.reporting.records import Sweep
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -92,15 +93,10 @@ def curves_csv(sweep: Sweep) -> str:
     """Every line of a training stage's metrics once, with what had been spent by then; arms that share it joined."""
     header = ["stage", "arms", "seed", "step", "tokens", "flops", "seconds", *_CURVE_VALUES]
     rows: list[Sequence[object]] = []
-    for stage in ("prior", "pretrain", "sft", "rl"):
-        shared: dict[str, list[str]] = {}
-        first: dict[str, tuple[int, Artifact]] = {}
-        for run, artifact in stage_artifacts(sweep, stage):
-            shared.setdefault(artifact.key, []).append(run.arm)
-            first.setdefault(artifact.key, (run.seed, artifact))
-        for key, (seed, artifact) in first.items():
-            arms = "; ".join(shared[key])
-            rows += [(stage, arms, seed, *(line.get(k) for k in header[3:])) for line in metric_lines(artifact)]
+    for stage in TRAINING_STAGES:
+        for artifact, arms, seed in distinct_artifacts(sweep, stage):
+            said = (stage, "; ".join(arms), seed)
+            rows += [(*said, *(line.get(k) for k in header[3:])) for line in metric_lines(artifact)]
     return _csv(header, rows)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dsm_repro.reporting.accounts import spent_flops, stage_artifacts, steps
+from dsm_repro.config.resolve import TEXT_STAGES
+from dsm_repro.reporting.accounts import distinct_artifacts, spent_flops, stage_artifacts, steps
 from dsm_repro.reporting.blocks import DASH, Cell, Figure, Section, Table, Text, cells, count, duration, points, si
 from dsm_repro.reporting.records import Sweep
 from dsm_repro.reporting.sections import reward_models, rewards
@@ -93,21 +94,15 @@ def _by_purpose(sweep: Sweep) -> Table | None:
 
 def _training(sweep: Sweep) -> Table | None:
     rows = []
-    for stage in ("prior", "pretrain", "sft"):
-        seen: dict[str, list[str]] = {}
-        artifacts = {}
-        for run, artifact in stage_artifacts(sweep, stage):
-            seen.setdefault(artifact.key, []).append(run.arm)
-            artifacts[artifact.key] = artifact
-        for key, arms in seen.items():
-            a = artifacts[key]
+    for stage in (*TEXT_STAGES, "sft"):
+        for a, arms, _ in distinct_artifacts(sweep, stage):
             tokens = a.record.get("tokens")
             loss = a.record.get("loss")
             loss = loss.get("last") if isinstance(loss, Mapping) else loss
             rows.append(
                 cells(
                     stage,
-                    ", ".join(dict.fromkeys(arms)),
+                    ", ".join(arms),
                     count(steps(a)),
                     si(float(tokens) if isinstance(tokens, int | float) else a.tokens or None),
                     si(a.flops, "FLOP"),
@@ -129,11 +124,8 @@ def learning(figures: list[tuple[str, str, str]]) -> Section | None:
 
 def mix(sweep: Sweep) -> Section | None:
     rows = []
-    arms: dict[str, list[str]] = {}
-    read = [(stage, run, a) for stage in ("prior", "pretrain") for run, a in stage_artifacts(sweep, stage)]
-    for _, run, artifact in read:
-        arms.setdefault(artifact.key, []).append(run.arm)
-    for stage, artifact in {a.key: (stage, a) for stage, _, a in read}.values():
+    read = [(stage, *found) for stage in TEXT_STAGES for found in distinct_artifacts(sweep, stage)]
+    for stage, artifact, arms, _ in read:
         target, achieved = artifact.record.get("target_shares") or {}, artifact.record.get("achieved_shares") or {}
         epochs = artifact.record.get("epochs") or {}
         for source in dict.fromkeys((*target, *achieved)):
@@ -143,7 +135,7 @@ def mix(sweep: Sweep) -> Section | None:
             rows.append(
                 cells(
                     stage,
-                    ", ".join(dict.fromkeys(arms[artifact.key])),
+                    ", ".join(arms),
                     source,
                     DASH if want is None else points(100 * want),
                     DASH if got is None else Cell(points(100 * got), tone="warn" if off else "", bar=float(got)),
