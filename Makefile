@@ -1,13 +1,15 @@
 # make report   sets everything up, runs the flagship ablation at scale=mini, prints where the report lies
 # make test     sets everything up, runs the tests
 # make browser  opens the reports of synthetic records in chromium, where the machine has it
+# make docs     builds the documentation into site/, which opens from a file
 # make lint     ruff, mypy, import rules
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+DOCS   := .venv-docs
 
-.PHONY: setup report test browser lint clean
+.PHONY: setup report test browser docs lint clean
 
 setup: $(VENV)/.installed
 
@@ -28,6 +30,16 @@ test: setup
 browser: setup
 	@.ci/browser
 
+# an environment of its own: nothing of the project is imported
+docs: $(DOCS)/.installed
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "documentation: $(CURDIR)/site/index.html"
+
+$(DOCS)/.installed: requirements-docs.lock
+	@test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.lock
+	@touch $@
+
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -35,4 +47,4 @@ lint: setup
 	@$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) store
+	rm -rf $(VENV) $(DOCS) site store

@@ -233,10 +233,10 @@ def test_rft_keeps_exploring_with_the_starting_model(tmp_path: Path, model: Path
 
 
 def guide() -> tuple[str, str, str, str]:
-    """The worked example of CONTRIBUTING.md: module's name and text, level's name and text."""
-    text = (ROOT / "CONTRIBUTING.md").read_text().split("## Adding a method")[1].split("\n## ")[0]
-    module = re.search(r"`dsm_repro/rl/estimators/(\w+)\.py`.*?```python\n(.*?)```", text, re.S)
-    level = re.search(r"`conf/rl/(\w+)\.yaml`.*?```yaml\n(.*?)```", text, re.S)
+    """The worked example of the guide: module's name and text, level's name and text."""
+    text = (ROOT / "docs" / "extending" / "method.md").read_text()
+    module = re.search(r'```python title="dsm_repro/rl/estimators/(\w+)\.py"\n(.*?)```', text, re.S)
+    level = re.search(r'```yaml title="conf/rl/(\w+)\.yaml"\n(.*?)```', text, re.S)
     assert module is not None and level is not None
     return module[1], module[2], level[1], level[2]
 
