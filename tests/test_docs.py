@@ -1,4 +1,4 @@
-"""The documentation does what it says: every command is executed or dry-run, every block parses, every link leads on."""
+"""The documentation does what it says: each command is executed or dry-run, each block parses, each link leads on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,16 +16,13 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
-from blocks import Block, blocks_of, commands_of, pages, split, spoken, write_files
-from commands import Wrong, check, make_example_files
+from blocks import EXTENDING, Block, blocks_of, commands_of, extended_project, pages, split, spoken
+from commands import WrongCommandError, check, make_example_files
 
 from dsm_repro import cli
 from dsm_repro.config.errors import DsmError
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTENDING = sorted((ROOT / "docs" / "extending").glob("*.md"))
-#: what a project is copied for: the code and what it is configured by
-PROJECT = ("dsm_repro", "hydra_plugins", "conf", "sweeps", "pyproject.toml")
 #: languages of blocks that are shown and not checked
 SHOWN = ("", "text")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -63,7 +59,7 @@ def problems_on(path: Path) -> list[str]:
     for where, words in commands_on(path):
         try:
             check(words)
-        except (Wrong, DsmError) as error:
+        except (WrongCommandError, DsmError) as error:
             found.append(f"{where}: {' '.join(words)}: {error}")
     return found
 
@@ -106,7 +102,7 @@ def test_every_command_of_dsm_is_shown() -> None:
 )
 def test_a_command_that_would_not_work_is_found(line: str, says: str) -> None:
     (words,) = split(line)
-    with pytest.raises((Wrong, DsmError), match=re.escape(says)):
+    with pytest.raises((WrongCommandError, DsmError), match=re.escape(says)):
         check(words)
 
 
@@ -181,16 +177,8 @@ def test_the_page_of_claims_is_that_of_the_sweeps() -> None:
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which the pages on extending it have been followed."""
-    root = tmp_path_factory.mktemp("extended")
-    for name in PROJECT:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, root / name)
+    root = extended_project(tmp_path_factory.mktemp("extended"))
     make_example_files(root)
-    assert write_files((block for path in EXTENDING for block in blocks_of(path)), root)
     return root
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dsm_repro.config.compose import compose
+from omegaconf import OmegaConf
+
 from dsm_repro.config.paths import sweep_names, sweeps_root
 from dsm_repro.config.sweep_schema import ComparisonConfig, SweepConfig
 from dsm_repro.reporting.ledger import Entry, Order, lookup
@@ -17,8 +18,8 @@ PAGE = ROOT / "docs" / "claims.md"
 HEAD = """\
 # How each claim is tested
 
-One sweep is one claim: a file under `sweeps/` that names a factor, the arms that are its levels, what is held equal, the
-seeds, the comparisons and what each is expected to show, before anything is run. This page is made from these files
+One sweep is one claim: a file under `sweeps/` that names a factor, the arms that are its levels, what is held equal,
+the seeds, the comparisons and what each is expected to show, before anything is run. This page is made from these files
 (`python docs/tools/claims.py`), and a test holds it to them.
 
 The rules are the same for all. Two arms that differ outside the factor and its declared consequences are refused. A
@@ -42,10 +43,13 @@ def page() -> str:
     return "\n".join([HEAD, *rows, *(line for claim in claims.values() for line in _section(claim))]) + "\n"
 
 
+def _file(name: str) -> str:
+    return (sweeps_root() / "sweeps" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
 def _claim(name: str) -> SweepConfig:
-    claim = compose([f"sweep={name}"]).sweep
-    assert claim is not None
-    return claim
+    claim = OmegaConf.merge(OmegaConf.structured(SweepConfig), OmegaConf.create(_file(name)).sweep)
+    return OmegaConf.to_object(claim)
 
 
 def _section(claim: SweepConfig) -> Iterator[str]:
@@ -72,8 +76,7 @@ def _section(claim: SweepConfig) -> Iterator[str]:
 
 def _command(name: str) -> str:
     """How the sweep's own file says that it is run."""
-    lines = (sweeps_root() / "sweeps" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-    return next(line for line in lines if line.startswith("# dsm ")).removeprefix("# ")
+    return next(line for line in _file(name).splitlines() if line.startswith("# dsm ")).removeprefix("# ")
 
 
 def _seeds(claim: SweepConfig) -> str:

@@ -1,7 +1,7 @@
 """What mkdocs cannot do by itself: pages that lie outside ``docs/``, and a site that asks nothing of the network.
 
-A link in a page is the one that works in a checkout (``../CONTRIBUTING.md``). Where it leaves ``docs/``, the site has the
-file at another place; a link to a file that the site does not have ends the build, as mkdocs' own dead links do.
+A link in a page is the one that works in a checkout (``../CONTRIBUTING.md``). Where it leaves ``docs/``, the site has
+the file at another place; a link to a file that the site does not have ends the build, as mkdocs' own dead links do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ PAGES = {"CONTRIBUTING.md": "project/contributing.md", "benchmarks/README.md": "
 #: copied as it is
 REPORTS = "reports"
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[)#])")
-_FETCHED = re.compile(r"""<(?:script|img|iframe|link(?![^>]*rel="?canonical))\b[^>]*?(?:src|href)=["']?(https?:[^"'> ]+)""")
+_FETCHED = re.compile(
+    r"""<(?:script|img|iframe|link(?![^>]*rel="?canonical))\b[^>]*?(?:src|href)=["']?(https?:[^"'> ]+)"""
+)
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+#: on adding a part to the project, with examples
+EXTENDING = sorted((ROOT / "docs" / "extending").glob("*.md"))
+#: what a copy of the project needs: the code and what it is configured by
+PROJECT = ("dsm_repro", "hydra_plugins", "conf", "sweeps", "pyproject.toml")
 #: with one of these a block without a language begins, if it holds commands
 PROGRAMS = ("dsm", "make", "python", "pip", "bash", "sbatch", "srun", "ray", "accelerate", "torchrun", "git", "cd")
 _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>```+)(?P<language>[\w-]*) *(?P<rest>[^`]*)$")
@@ -108,7 +113,7 @@ def spoken(path: Path) -> Iterator[tuple[str, list[str]]]:
                     yield f"{path.relative_to(ROOT)}:{number}", words
 
 
-def write_files(blocks: Iterator[Block], root: Path) -> list[Path]:
+def write_files(blocks: Iterator[Block], root: Path) -> None:
     """Make in a copy of the project what titled blocks say: new files, and changes (``diff``) of files that are there.
 
     A change has no line numbers: each part between ``@@`` lines stands once in the file.
@@ -116,7 +121,6 @@ def write_files(blocks: Iterator[Block], root: Path) -> list[Path]:
     Raises:
         ValueError: a new file is there already, or a part of a change does not stand in its file once.
     """
-    written = []
     for block in blocks:
         if not block.title:
             continue
@@ -136,5 +140,14 @@ def write_files(blocks: Iterator[Block], root: Path) -> list[Path]:
             text = block.text
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-        written.append(target)
-    return written
+
+
+def extended_project(root: Path) -> Path:
+    """A copy of the project in which the pages on extending it have been followed."""
+    for name in PROJECT:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, root / name)
+    write_files((block for path in EXTENDING for block in blocks_of(path)), root)
+    return root
