@@ -55,7 +55,7 @@ def _claim(name: str) -> SweepConfig:
 def _section(claim: SweepConfig) -> Iterator[str]:
     yield from ("", f"## {claim.name}", "", f"**{claim.title}.** {claim.statement}", "")
     yield from ("```sh", _command(claim.name), "```", "")
-    consequences = f"; with it, {_codes(claim.consequences)}" if claim.consequences else ""
+    consequences = f"; may differ with it: {_codes(claim.consequences)}" if claim.consequences else ""
     yield f"- **Factor:** {_codes(claim.factor.split(','))}{consequences}"
     yield f"- **Held equal:** {claim.equal}"
     yield f"- **Seeds:** {_seeds(claim)}; what comes before is shared"
