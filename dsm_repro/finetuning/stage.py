@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dsm_repro.config.resolve import model_parent, resolve_model
+from dsm_repro.config.resolve import model_parent, resolve_model, tuning_identity
 from dsm_repro.config.schema import Config
 from dsm_repro.finetuning.data import MODES_OF, check_format
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
@@ -39,6 +39,7 @@ def identity(config: Config) -> Any:
         "prompts": [template_id(mode, config.prompts) for mode in modes],
         "dtype": config.base.dtype,
         "seed": config.seeds.sft,
+        **tuning_identity(config),
     }
     if "tool" in modes:
         # the examples hold what the sandbox made of the programs, and the grader drops those that are wrong

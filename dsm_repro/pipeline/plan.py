@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.compose import Sweep
+from dsm_repro.config.paths import reports_dir
 from dsm_repro.pipeline.detectable import Detectable, of_sweep
 from dsm_repro.pipeline.graph import Graph, LoadStage, Node
 from dsm_repro.pipeline.provenance import cores, hardware
+from dsm_repro.pipeline.spread import past_seed_sd
 from dsm_repro.pipeline.stage import Estimate
 from dsm_repro.pipeline.store import Store
 
@@ -99,7 +101,7 @@ def make(sweep: Sweep, graph: Graph, store: Store, load: LoadStage, missing: Seq
         name=sweep.name,
         scale=sweep.arms[0].config.scale.name,
         rows=rows,
-        detectable=of_sweep(sweep),
+        detectable=of_sweep(sweep, past_seed_sd(reports_dir(sweep.arms[0].config), sweep)),
         unique=len(rows),
         separate=graph.separate,
         to_do=len(to_do),
