@@ -93,7 +93,7 @@ def test_every_command_of_dsm_is_shown() -> None:
         ("dsm report sweep=no_such", "no_such"),
         ("make coffee", "coffee"),
         ("python -m dsm_repro.no_such a", "no_such"),
-        ("python -m dsm_repro.reasoning.gsm8k a --no-such b", "--no-such"),
+        ("python -m dsm_repro.reasoning.solutions a --no-such b", "--no-such"),
         ("python benchmarks/no_such.py", "no_such"),
         ("pip install 'dsm-repro[no_such]'", "no_such"),
         ("srun --nodes 2 dsm run sweep=no_such", "no such sweep"),
