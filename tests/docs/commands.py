@@ -48,6 +48,8 @@ def make_example_files(folder: Path) -> None:
     (folder / "crawl").mkdir(exist_ok=True)
     (folder / LOCAL).touch()
     (folder / "seed.jsonl").touch()
+    (folder / "data" / "svamp").mkdir(parents=True, exist_ok=True)
+    (folder / "data" / "svamp" / "test.jsonl").write_text('{"question": "One and one?", "answer": "2"}\n')
 
 
 def check(words: Sequence[str]) -> None:
