@@ -145,9 +145,7 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
 
 
-@pytest.mark.parametrize(
-    "path", [*pages(), ROOT / "benchmarks" / "README.md", ROOT / "reports" / "README.md"], ids=named
-)
+@pytest.mark.parametrize("path", [*pages(), ROOT / "reports" / "README.md"], ids=named)
 def test_every_link_of_a_page_leads_to_a_file_and_a_heading(path: Path) -> None:
     for found in LINK.finditer(path.read_text(encoding="utf-8")):
         link = unquote(found[1] or found[2])

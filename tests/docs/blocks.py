@@ -23,7 +23,7 @@ PROJECT = ("dsm_repro", "hydra_plugins", "conf", "sweeps", "pyproject.toml")
 PROGRAMS = ("dsm", "make", "python", "pip", "bash", "sbatch", "srun", "ray", "accelerate", "torchrun", "git", "cd")
 _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>```+)(?P<language>[\w-]*) *(?P<rest>[^`]*)$")
 _TITLE = re.compile(r'title="([^"]+)"')
-_SPAN = re.compile(r"(?<!`)`((?:dsm|make|python) [^`]+)`(?!`)")
+_SPAN = re.compile(r"(?<!`)`((?:dsm|make|python(?= -m | \S+\.py)) [^`]+)`(?!`)")
 #: an ellipsis, or a word for what the reader puts in
 _OPEN = re.compile(r"…|\.\.\.|\b[A-Z]{2,}(?:_[A-Z]+)*\b(?!=)")
 _ASSIGNMENT = re.compile(r"[A-Z_][A-Z0-9_]*=.*")
@@ -46,7 +46,8 @@ class Block:
 
 def pages() -> list[Path]:
     """All pages that hold commands for the reader."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    named = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")
+    return [*(ROOT / name for name in named), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks_of(path: Path) -> Iterator[Block]:
