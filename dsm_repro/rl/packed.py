@@ -31,7 +31,7 @@ def supported(backbone: Any) -> bool:
         and backbone.device.type == "cpu"
         and has_static_rope(backbone.config)
         and backbone.config._attn_implementation == "sdpa"
-        and not (backbone.training and (backbone.config.attention_dropout or backbone.is_gradient_checkpointing))
+        and not (backbone.training and (backbone.config.attention_dropout or backbone.is_activation_checkpointing))
     )
 
 
