@@ -34,9 +34,7 @@ def past_seed_sd(reports: Path, sweep: Sweep) -> float | None:
             return None
         known = {arm["arm"]: arm.get("accuracy") or {} for arm in results["arms"]}
         pairs = {(c.a, c.b, c.mode, c.mode_b or c.mode) for c in sweep.claim.comparisons if c.metric == "accuracy"}
-        found = [
-            _differences(known.get(a, {}).get(mode), known.get(b, {}).get(mode_b)) for a, b, mode, mode_b in pairs
-        ]
+        found = [_differences(known.get(a, {}).get(mode), known.get(b, {}).get(mode_b)) for a, b, mode, mode_b in pairs]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a report's results ({error!r}). Render it again: dsm report.") from error
     told = [values for values in found if len(values) >= FEWEST_SEEDS]
