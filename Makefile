@@ -25,7 +25,7 @@ report: setup
 	@$(BIN)/dsm run sweep=rl_algorithm
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --ignore tests/processes --ignore tests/e2e --ignore tests/browser
+	@$(BIN)/python -m pytest -n 2 --ignore tests/processes --ignore tests/adversarial --ignore tests/e2e --ignore tests/browser
 
 browser: setup
 	@.ci/browser
