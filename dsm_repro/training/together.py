@@ -1,0 +1,47 @@
+"""What several processes that train together have to agree on. For one alone, every function is trivial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed
+from transformers import TrainingArguments
+
+from dsm_repro.pipeline.group import OtherProcessError
+
+T = TypeVar("T")
+
+
+def any_of(args: TrainingArguments, said: Sequence[bool]) -> list[bool]:
+    """For each of some yes-or-no questions, whether any process says yes."""
+    if args.world_size == 1:
+        return list(said)
+    flags = torch.tensor(said, dtype=torch.int32, device=args.device)
+    torch.distributed.all_reduce(flags, op=torch.distributed.ReduceOp.MAX)
+    return [bool(flag) for flag in flags.tolist()]
+
+
+def in_first(args: TrainingArguments, call: Callable[[], T]) -> T:
+    """``call`` in the first process alone, and what it gives in all.
+
+    Raises:
+        OtherProcessError: in the others, if it raised in the first.
+    """
+    if args.world_size == 1:
+        return call()
+    told: list[Any] = [None, None]
+    failure: Exception | None = None
+    if args.process_index == 0:
+        try:
+            told[0] = call()
+        except Exception as error:
+            failure, told[1] = error, f"{type(error).__name__}: {error}"
+    torch.distributed.broadcast_object_list(told)
+    if failure is not None:
+        raise failure
+    if told[1] is not None:
+        raise OtherProcessError(f"process 0 of {args.world_size} failed: {told[1]}")
+    result: T = told[0]
+    return result
