@@ -11,7 +11,7 @@ from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pipeline.tracker import trainer_fields
 from dsm_repro.training.batching import split_batch
 from dsm_repro.training.models import resolve_device
-from dsm_repro.training.sharding import allow_on_cpu, sharding_fields
+from dsm_repro.training.sharding import sharding_fields
 from dsm_repro.training.trainer import Optimisation
 
 #: from this many weights on, activations are recomputed in the backward pass instead of kept
@@ -36,7 +36,6 @@ def common_fields(
     if dtype not in ("float32", "bfloat16"):
         raise ConfigError(f"base.dtype={dtype}: training runs in float32 or bfloat16. Set one of these.")
     device = resolve_device(ctx.config.execution)
-    allow_on_cpu(ctx.config.execution, device)
     processes = PartialState(cpu=device == "cpu").num_processes
     micro_batch = ctx.config.execution.micro_batch
     if device == "cpu":

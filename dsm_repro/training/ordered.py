@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from transformers import Trainer
 
+from dsm_repro.training.sharding import allow_on_cpu
+
 
 class OrderSampler(torch.utils.data.Sampler[int]):
     """The indices of a run in the order in which it takes them."""
@@ -33,6 +35,10 @@ class Ordered:
         """``order``: the rows of all steps; ``factor``: step (from 0) to the factor on the learning rate."""
         self.order = order
         self.factor = factor
+
+    def create_accelerator_and_postprocess(self) -> None:
+        allow_on_cpu(self.args)  # type: ignore[attr-defined]
+        super().create_accelerator_and_postprocess()  # type: ignore[misc]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> OrderSampler:
         return OrderSampler(self.order)

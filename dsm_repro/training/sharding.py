@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 from torch import nn
-from transformers import Trainer
+from transformers import Trainer, TrainingArguments
 
+from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.execution_schema import ExecutionConfig
 
 #: ZeRO-3; the trainer fills in what is "auto" from its own arguments
@@ -46,18 +48,26 @@ def sharding_fields(execution: ExecutionConfig) -> dict[str, Any]:
     }
 
 
-def allow_on_cpu(execution: ExecutionConfig, device: str) -> None:
-    """accelerate shards on accelerators only, and on CPUs would not say so; torch does on both.
+def allow_on_cpu(args: TrainingArguments) -> None:
+    """Before the accelerator is made: accelerate shards on accelerators only, and on CPUs leaves it without a word.
 
-    It takes the type of a distributed run for an accelerator's, and shards.
+    torch shards on both, so the distributed run is given out for an accelerator's.
     """
-    if execution.sharding == "fsdp2" and device == "cpu":
+    if args.fsdp and args.device.type == "cpu":
         from accelerate import PartialState
         from accelerate.utils import DistributedType
 
-        state = PartialState(cpu=True)
-        if state.distributed_type == DistributedType.MULTI_CPU:
-            state.distributed_type = DistributedType.MULTI_XPU
+        PartialState().distributed_type = DistributedType.MULTI_XPU
+
+
+def check_sharded(trainer: Trainer, execution: ExecutionConfig) -> None:
+    """Raises ConfigError where the library did not do as it was told."""
+    does = {"fsdp2": trainer.is_fsdp_enabled, "zero3": trainer.is_deepspeed_enabled}
+    if not does.get(execution.sharding, True):
+        raise ConfigError(
+            f"execution.sharding={execution.sharding}: accelerate {version('accelerate')} does not shard on "
+            f"{trainer.args.device.type}. Set execution.sharding=none."
+        )
 
 
 def make_whole(trainer: Trainer, model: nn.Module) -> None:

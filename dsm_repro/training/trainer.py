@@ -166,7 +166,7 @@ def run_trainer(ctx: StageContext, trainer: Trainer, costs: StepCosts, opt: Opti
     from transformers import PrinterCallback
 
     from dsm_repro.training.callbacks import Checkpoints, Ledger
-    from dsm_repro.training.sharding import make_whole
+    from dsm_repro.training.sharding import check_sharded, make_whole
     from dsm_repro.training.together import in_first
 
     checkpoint = in_first(trainer.args, lambda: checkpoint_to_resume(ctx))
@@ -175,6 +175,7 @@ def run_trainer(ctx: StageContext, trainer: Trainer, costs: StepCosts, opt: Opti
     checkpoints = Checkpoints(ctx)
     trainer.add_callback(checkpoints)
     model = trainer.model
+    check_sharded(trainer, ctx.config.execution)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     checkpoints.raise_if_preempted()
     make_whole(trainer, model)
