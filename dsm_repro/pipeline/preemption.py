@@ -35,10 +35,11 @@ class Watch:
 
     Args:
         stop: a file whose existence says so too: how processes that a signal does not reach are told.
+        announce: whether a signal makes that file.
     """
 
-    def __init__(self, stop: Path | None = None) -> None:
-        self.stop = stop
+    def __init__(self, stop: Path | None = None, announce: bool = False) -> None:
+        self.stop, self.announce = stop, announce
         self.signal: int | None = None
         #: whether a signal is only noted: from here on the work asks :attr:`requested` and ends by itself
         self.patient = False
@@ -48,24 +49,26 @@ class Watch:
         return self.signal is not None or (self.stop is not None and self.stop.exists())
 
     def check(self) -> None:
-        """Raises Preempted if the work is to end, before anything of it is begun."""
+        """Raises Preempted if the work is to end, for where nothing is to be saved."""
         if self.requested:
-            raise Preempted("preempted before it began. The same command again goes on.")
+            raise Preempted("preempted. The same command again goes on.")
 
     def noted(self, number: int, frame: Any = None) -> None:
         """The signal handler."""
         self.signal = number
+        if self.announce and self.stop is not None:
+            self.stop.touch()
         if not self.patient:
             raise Preempted(f"preempted by {signal.Signals(number).name}. The same command again goes on.")
 
 
 @contextmanager
-def watching(stop: Path | None = None) -> Iterator[Watch]:
+def watching(stop: Path | None = None, announce: bool = False) -> Iterator[Watch]:
     """A watch over what is done inside; a signal that was noted is passed on at the end to who handled it before.
 
     Only a process' main thread can handle signals; in another one the file alone tells.
     """
-    watch = Watch(stop)
+    watch = Watch(stop, announce)
     if threading.current_thread() is not threading.main_thread():
         yield watch
         return

@@ -23,7 +23,8 @@ def _steps(config: Config) -> dict[str, object]:
 
 
 def _train(ctx: StageContext) -> None:
-    """A trainer's habits: metrics per step, a checkpoint now and then, the model at the end."""
+    """A trainer's habits: metrics per step, a checkpoint now and then and before a preemption, the model at the end."""
+    ctx.preemption.patient = True
     resume = ctx.scratch / "resume.json"
     state = json.loads(resume.read_text()) if resume.exists() else {"step": 0, "value": ctx.config.seeds.sft}
     ctx.rewind_metrics(state["step"])
@@ -34,10 +35,11 @@ def _train(ctx: StageContext) -> None:
         state = {"step": step, "value": (state["value"] * 1103515245 + step) % 2**31}
         ctx.log(step, value=state["value"])
         ctx.progress(step, ctx.config.sft.steps)
-        if step % EVERY == 0:
+        if step % EVERY == 0 or ctx.preemption.requested:
             temporary = ctx.scratch / "resume.tmp"
             temporary.write_text(json.dumps(state))
             temporary.replace(resume)
+            ctx.preemption.check()
     (ctx.out / "model").mkdir(exist_ok=True)
     (ctx.out / "model" / "weights.bin").write_bytes(str(state["value"]).encode() * 20_000)
     ctx.cost.add_flops("train", 10.0 * ctx.config.sft.steps)

@@ -1,10 +1,14 @@
-"""Small stages for several processes, as specs of the worker; and many of them in one stage, to start processes once."""
+"""Training stages of a few steps for several processes, as specs of the worker; and many of them in one stage.
+
+Starting processes takes longer than all their steps here, so the stage ``ALL`` runs one training after the other.
+"""
 
 from __future__ import annotations
 
 import copy
-import json
 import os
+import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,35 +27,41 @@ from dsm_repro.pretraining import stage as pretrain
 TINY = TinyModelConfig(hidden_size=32, layers=2, heads=2, intermediate_size=64, vocab_size=258, context_length=256)
 
 
-def config(method: str = "grpo", **sft_settings: Any) -> Config:
-    """Every training stage in a few steps; batches of rows of unequal length."""
-    made = make_config(method, steps=4)
+def config(method: str = "grpo", rl_steps: int = 4, **sft_settings: Any) -> Config:
+    """Examples and completions are unequally long, so that each process has other numbers of target tokens."""
+    made = make_config(method, rl_steps)
     made.rl.questions_per_step = 4
     made.corpus.decontamination.unchecked = ["miniature/test"]
     made.scale.models = {"coder": ModelSpec(tiny=TINY)}
     made.scale.sources = {"code": SourceSpec(kind="miniature", name="code")}
     made.mix = MixConfig(weights={"code": 1.0})
     made.pretrain = PretrainConfig(
-        tokens=4_096, batch_tokens=512, sequence_length=64, warmup_steps=2, peak_learning_rate=3e-3
+        tokens=2_048, batch_tokens=512, sequence_length=64, warmup_steps=2, peak_learning_rate=3e-3
     )
     made.sft = replace(
-        SFTConfig(examples=48, steps=8, batch_size=8, learning_rate=3e-3, max_length=200, packing=False),
+        SFTConfig(examples=48, steps=4, batch_size=8, learning_rate=3e-3, max_length=200, packing=False),
         **sft_settings,
     )
-    # several forward passes for each process, of rows that are unequally long
+    # several forward passes in each process
     made.execution.micro_batch = 2
-    made.execution.checkpoint_seconds = 1e9
+    # a checkpoint after every step but the last
+    made.execution.checkpoint_seconds = 0.0
     return made
 
 
-def _make_base(ctx: StageContext) -> None:
+def _make_model(ctx: StageContext) -> None:
     make_model_folder(ctx.out / "model")
 
 
-BASE = Stage(name="base", version=1, parents=lambda config: (), identity=lambda config: {}, run=_make_base)
+#: a model that has learnt nothing, under the name of any stage that a training starts from
+BASE, PRETRAIN, SFT = (
+    Stage(name=name, version=1, parents=lambda config: (), identity=lambda config: {}, run=_make_model)
+    for name in ("base", "pretrain", "sft")
+)
+#: with a reward that varies
 RL = resume_stages.RL
 
-#: name, stage, name of the parent, config
+#: name, stage, its parent, config
 PARTS = (
     ("pretrain", pretrain.STAGE, "base", config()),
     ("sft", sft.STAGE, "pretrain", config()),
@@ -59,23 +69,28 @@ PARTS = (
     ("grpo", RL, "sft", config("grpo")),
     ("ppo", RL, "sft", config("ppo")),
 )
+#: those that can be sharded, fewer
+SHARDED = ("pretrain", "sft")
 
 
 def _run_all(ctx: StageContext) -> None:
-    """Every part, one after the other, from the same base model."""
+    """Each part as a stage of its own, and then again from its last checkpoint: ``NAME/once`` and ``NAME/again``."""
     first = os.environ.get("RANK", "0") == "0"
     for name, stage, parent, made in PARTS:
+        if ctx.config.execution.sharding != "none" and name not in SHARDED:
+            continue
         made = copy.deepcopy(made)
         made.execution = ctx.config.execution
-        part = replace(
-            ctx, config=made, out=ctx.out / name, scratch=ctx.scratch / name, parents={parent: ctx.parents["base"]}
-        )
-        for folder in (part.out, part.scratch):
+        out, scratch = ctx.out / name / "again", ctx.scratch / name
+        for folder in (out, scratch):
             folder.mkdir(parents=True, exist_ok=True)
-        try:
-            stage.run(part)
-        except StageEnd:
-            assert not first
+        for attempt in range(2):
+            if attempt:
+                shutil.copytree(out, ctx.out / name / "once")
+            try:
+                stage.run(replace(ctx, config=made, out=out, scratch=scratch, parents={parent: ctx.parents["base"]}))
+            except StageEnd:
+                assert not first
     if not first:
         raise StageEnd
 
@@ -86,24 +101,34 @@ ALL = Stage(
 )  # fmt: skip
 
 
-def specs(store: Path, made: Config, stage: str, processes: int = 1) -> tuple[Spec, Spec]:
-    """The parent, a base model that has learnt nothing, and ``stage`` of this module (or ``pretrain``, ``sft``)."""
+
+def _fail_in_second(ctx: StageContext) -> None:
+    """The first process waits for one that does not come."""
+    if os.environ["RANK"] == "1":
+        raise ZeroDivisionError("the second process has had enough")
+    time.sleep(600)
+
+
+FAILING = replace(ALL, run=_fail_in_second)
+
+#: stage -> itself, its import path, its parent
+_KNOWN = {
+    "all": (ALL, "shared_stages:ALL", BASE),
+    "failing": (FAILING, "shared_stages:FAILING", BASE),
+    "sft": (sft.STAGE, "dsm_repro.finetuning.stage:STAGE", PRETRAIN),
+    "rl": (RL, "shared_stages:RL", SFT),
+}
+
+
+def specs(store: Path, name: str, made: Config, processes: int, sharding: str = "none") -> tuple[Spec, Spec]:
+    """The stage's parent and the stage itself, under one key whatever the number of processes."""
     made = copy.deepcopy(made)
-    made.execution.processes = processes
-    found = {"ALL": ALL, "RL": RL, "pretrain": pretrain.STAGE, "sft": sft.STAGE}[stage]
-    path = {"pretrain": "dsm_repro.pretraining.stage:STAGE", "sft": "dsm_repro.finetuning.stage:STAGE"}
-    parent = {"ALL": "base", "RL": "sft", "pretrain": "base", "sft": "pretrain"}[stage]
-    start = stage_key(replace(BASE, name=parent), made, {})
-    key = stage_key(found, made, {parent: start})
+    made.execution.processes, made.execution.sharding = processes, sharding
+    stage, path, parent = _KNOWN[name]
+    start = stage_key(parent, made, {})
+    key = stage_key(stage, made, {parent.name: start})
     told = to_container(made)
     return (
-        Spec(parent, f"shared_stages:{'BASE' if parent == 'base' else parent.upper() + '_BASE'}", start, told, {}, str(store)),
-        Spec(found.name, path.get(stage, f"shared_stages:{stage}"), key, told, {parent: start}, str(store)),
+        Spec(parent.name, f"shared_stages:{parent.name.upper()}", start, told, {}, str(store)),
+        Spec(stage.name, path, key, told, {parent.name: start}, str(store)),
     )
-
-
-SFT_BASE, PRETRAIN_BASE = replace(BASE, name="sft"), replace(BASE, name="pretrain")
-
-
-def lines(artifact: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (artifact / "metrics.jsonl").read_text().splitlines()]
