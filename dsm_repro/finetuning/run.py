@@ -24,6 +24,7 @@ from dsm_repro.training.arguments import common_fields, one_device_per_process
 from dsm_repro.training.batching import StepCosts, epoch_order, sorted_within_batches
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, model_shape, resolve_device, save_model
 from dsm_repro.training.ordered import Ordered
+from dsm_repro.training.together import in_first
 from dsm_repro.training.trainer import Optimisation, final_loss, prepare_torch, run_trainer
 
 #: the paper names no optimiser; these are Adam's usual values
@@ -100,7 +101,8 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
     tokenizer = load_tokenizer(ctx.parents[parent] / "model")
     check_length(model, c.max_length, "sft.max_length")
     problems = training_problems(config)
-    outputs = program_outputs(ctx, problems) if c.format == "tool" else None
+    # how a program ends may depend on the moment: of several processes one runs them all
+    outputs = in_first(config.execution, lambda: program_outputs(ctx, problems)) if c.format == "tool" else None
     if outputs is not None:
         problems = [problem for problem in problems if problem.program in outputs.said]
     kept, tokens, too_long = training_examples(config, problems, tokenizer, outputs.said if outputs else None)

@@ -1,7 +1,8 @@
 """Starts a node's members of a group: torchrun, with its arguments.
 
-It ends with the process that started it. The signals of a preemption are the members' business: torchrun would give
-them thirty seconds, whatever they have to save.
+It ends with the process that started it. The signals of a preemption are that process' business, which tells the
+members by a file: they and their agent ignore them, else torchrun would give the members thirty seconds, whatever they
+have to save.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ def main(arguments: Sequence[str]) -> int:
     """Run torchrun; returns 0, or 1 if a member failed, which says itself why."""
     linux.die_with_parent(os.getppid())
     for number in (*SIGNALS, *OTHERS_SIGNALS):
+        # inherited by the members
         signal.signal(number, signal.SIG_IGN)
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGINT,SIGHUP,SIGQUIT"
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.run import main as torchrun
+    from torch.distributed.run import get_args_parser, run
 
+    options = get_args_parser().parse_args(list(arguments))
+    options.signals_to_handle = "SIGINT,SIGHUP,SIGQUIT"
     try:
-        torchrun(list(arguments))
+        run(options)
     except ChildFailedError:
         return 1
     return 0

@@ -8,12 +8,14 @@ One that fails ends all, and its traceback is the stage's.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 FOLDER = "group"
 #: seconds between two looks at a running group
 POLL = 0.1
+#: seconds that the others have once a member has said that it failed; torchrun would give them thirty
+GRACE = 2.0
 
 
 class OtherProcessError(DsmError):
@@ -67,12 +71,19 @@ class Group:
     def cost(self) -> Path:
         return self.folder / "cost.json"
 
+    def out(self, rank: int) -> Path:
+        """What a process other than the first has for an artifact."""
+        return self.folder / f"out-{rank}"
+
     def error(self, rank: int) -> Path:
         return self.folder / f"error-{rank}.json"
 
+    def errors(self) -> list[Path]:
+        return list(self.folder.glob("error-*.json"))
+
     def first_error(self) -> Exception | None:
         """That of the member which failed first; the others fail because they miss it."""
-        notes = [json.loads(path.read_text()) for path in self.folder.glob("error-*.json")]
+        notes = [json.loads(path.read_text()) for path in self.errors()]
         notes.sort(key=lambda note: (note["type"] == OtherProcessError.__name__, note["time"]))
         return _raised_here(notes[0]) if notes else None
 
@@ -95,7 +106,7 @@ def run(spec: Spec, staging: Path, execution: ExecutionConfig, watch: Watch) -> 
     shutil.rmtree(group.folder, ignore_errors=True)
     group.folder.mkdir()
     threads = max(1, spec.threads // execution.processes)
-    replace(spec, threads=threads, stop=str(group.stop)).write(group.spec)
+    replace(spec, threads=threads).write(group.spec)
     # the members save and end by themselves
     watch.patient = True
     process = subprocess.Popen(
@@ -106,9 +117,12 @@ def run(spec: Spec, staging: Path, execution: ExecutionConfig, watch: Watch) -> 
         start_new_session=True,
     )
     try:
-        while process.poll() is None:
+        last = math.inf
+        while process.poll() is None and time.monotonic() < last:
             if watch.requested:
                 group.stop.touch()
+            if last == math.inf and group.errors():
+                last = time.monotonic() + GRACE
             with suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
     finally:

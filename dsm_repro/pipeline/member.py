@@ -1,7 +1,7 @@
 """One of the processes that share a stage: ``python -m dsm_repro.pipeline.member SPEC.json``, started by torchrun.
 
 The stage runs in each of them as it would alone, and its trainer shares the work. The first one writes the artifact,
-shows progress and leaves the cost; another one's ``ctx.out`` is a folder of its own that is thrown away.
+shows progress and leaves the cost; another one's ``ctx.out`` is a folder beside it that is thrown away.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
 import traceback
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from pathlib import Path
 from dsm_repro.config.container import from_container
 from dsm_repro.pipeline.cost import Cost
 from dsm_repro.pipeline.group import Group
-from dsm_repro.pipeline.preemption import EXIT_CODE, Preempted, Watch, watching
+from dsm_repro.pipeline.preemption import Preempted, Watch
 from dsm_repro.pipeline.progress import ProgressWriter
 from dsm_repro.pipeline.stage import StageContext, StageEnd
 from dsm_repro.pipeline.store import Store, write_text
@@ -27,7 +26,7 @@ from dsm_repro.pipeline.worker import Spec, load_stage, use_threads
 from dsm_repro.reasoning import linux
 
 
-def run(spec: Spec, rank: int, watch: Watch) -> Cost:
+def run(spec: Spec, group: Group, rank: int) -> Cost:
     """Do this process' part of the stage; returns what it spent."""
     use_threads(spec.threads)
     store = Store(spec.store)
@@ -39,8 +38,9 @@ def run(spec: Spec, rank: int, watch: Watch) -> Cost:
         if rank == 0:
             out, progress = staging.out, stack.enter_context(ProgressWriter(store.root, spec.stage, spec.key))
         else:
-            out, progress = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsm-member-"))), None
-        ctx = StageContext(config, out, staging.scratch, parents, spec.threads, Cost(), progress, watch)
+            out, progress = group.out(rank), None
+            out.mkdir()
+        ctx = StageContext(config, out, staging.scratch, parents, spec.threads, Cost(), progress, Watch(group.stop))
         stack.enter_context(tracked(config.tracker))
         try:
             stage.run(ctx)
@@ -50,21 +50,20 @@ def run(spec: Spec, rank: int, watch: Watch) -> Cost:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit status: 0, 75 if preempted, 1 after an error, which is noted for the stage's process."""
+    """Returns the exit status: 0, or 1 after an error (or a preemption), which is noted for the stage's process."""
     linux.die_with_parent(os.getppid())
     path, rank = Path(arguments[0]), int(os.environ["RANK"])
     group, spec = Group(path.parent), Spec.read(path)
     try:
-        with watching(Path(spec.stop)) as watch:
-            cost = run(spec, rank, watch)
+        cost = run(spec, group, rank)
         if rank == 0:
             write_text(group.cost, json.dumps(cost.state()))
     except Exception as error:
         trace = "".join(traceback.format_exception(error))
         note = {"message": str(error), "type": type(error).__name__, "traceback": trace, "time": time.time()}
         write_text(group.error(rank), json.dumps(note))
-        print(trace, file=sys.stderr)
-        return EXIT_CODE if isinstance(error, Preempted) else 1
+        print(error if isinstance(error, Preempted) else trace, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -4,7 +4,7 @@ Slurm sends SIGTERM before it ends a job, and a signal of the user's choice some
 cloud machines send SIGTERM. A stage that trains notes the signal, saves a checkpoint at the end of the step under way
 and ends; the others have nothing that they could save, and end at once. The same command again goes on from there.
 
-Whoever had a handler for the signal gets it once the checkpoint is there: submitit then puts its job in the queue again.
+Whoever had a handler for the signal gets it once the checkpoint is there: submitit then queues its job again.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Stage:
     shared: Callable[[Config], bool] = lambda config: False
 
 
-class StageEnd(BaseException):  # noqa: N818 - no error
+class StageEnd(BaseException):
     """Raised by one of several processes that share a stage, not the first: nothing is left for it to do."""
 
 

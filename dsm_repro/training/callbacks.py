@@ -131,5 +131,6 @@ class Checkpoints(TrainerCallback):
         """After training. Raises Preempted where it ended before its time."""
         if self.ended_at is not None:
             raise Preempted(
-                f"preempted: a checkpoint was saved after step {self.ended_at}. The same command again goes on from there."
+                f"preempted: a checkpoint was saved after step {self.ended_at}. "
+                "The same command again goes on from there."
             )

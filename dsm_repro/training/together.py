@@ -7,9 +7,12 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed
+from accelerate import PartialState
 from transformers import TrainingArguments
 
+from dsm_repro.config.execution_schema import ExecutionConfig
 from dsm_repro.pipeline.group import OtherProcessError
+from dsm_repro.training.models import resolve_device
 
 T = TypeVar("T")
 
@@ -23,17 +26,18 @@ def any_of(args: TrainingArguments, said: Sequence[bool]) -> list[bool]:
     return [bool(flag) for flag in flags.tolist()]
 
 
-def in_first(args: TrainingArguments, call: Callable[[], T]) -> T:
+def in_first(execution: ExecutionConfig, call: Callable[[], T]) -> T:
     """``call`` in the first process alone, and what it gives in all.
 
     Raises:
         OtherProcessError: in the others, if it raised in the first.
     """
-    if args.world_size == 1:
+    state = PartialState(cpu=resolve_device(execution) == "cpu")
+    if state.num_processes == 1:
         return call()
     told: list[Any] = [None, None]
     failure: Exception | None = None
-    if args.process_index == 0:
+    if state.process_index == 0:
         try:
             told[0] = call()
         except Exception as error:
@@ -42,6 +46,6 @@ def in_first(args: TrainingArguments, call: Callable[[], T]) -> T:
     if failure is not None:
         raise failure
     if told[1] is not None:
-        raise OtherProcessError(f"process 0 of {args.world_size} failed: {told[1]}")
+        raise OtherProcessError(f"process 0 of {state.num_processes} failed: {told[1]}")
     result: T = told[0]
     return result

@@ -122,7 +122,8 @@ def checkpoint_to_resume(ctx: StageContext) -> Path | None:
     if sharding != asked:
         raise ConfigError(
             f"execution.sharding={asked}: {checkpoint} was written with execution.sharding={sharding}, and only the "
-            f"number of processes may change. Set it to {sharding} for this stage, or delete {ctx.scratch} to start over."
+            f"number of processes may change. Set it to {sharding} for this stage, or delete {ctx.scratch} to start "
+            "over."
         )
     if metric_steps(ctx) < step:
         # the metrics of the steps before the checkpoint are gone, and a record without them would be wrong
@@ -169,7 +170,7 @@ def run_trainer(ctx: StageContext, trainer: Trainer, costs: StepCosts, opt: Opti
     from dsm_repro.training.sharding import check_sharded, make_whole
     from dsm_repro.training.together import in_first
 
-    checkpoint = in_first(trainer.args, lambda: checkpoint_to_resume(ctx))
+    checkpoint = in_first(ctx.config.execution, lambda: checkpoint_to_resume(ctx))
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Ledger(ctx, costs, opt.section))
     checkpoints = Checkpoints(ctx)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,20 +100,9 @@ ALL = Stage(
 )  # fmt: skip
 
 
-
-def _fail_in_second(ctx: StageContext) -> None:
-    """The first process waits for one that does not come."""
-    if os.environ["RANK"] == "1":
-        raise ZeroDivisionError("the second process has had enough")
-    time.sleep(600)
-
-
-FAILING = replace(ALL, run=_fail_in_second)
-
 #: stage -> itself, its import path, its parent
 _KNOWN = {
     "all": (ALL, "shared_stages:ALL", BASE),
-    "failing": (FAILING, "shared_stages:FAILING", BASE),
     "sft": (sft.STAGE, "dsm_repro.finetuning.stage:STAGE", PRETRAIN),
     "rl": (RL, "shared_stages:RL", SFT),
 }
