@@ -25,7 +25,7 @@ def sharing_faults(config: Config) -> Iterator[str]:
     if part.nodes > 1 and not part.node_command:
         yield (
             f"execution.nodes={part.nodes}: nothing says how processes are started on the other nodes. Set "
-            "execution.node_command, e.g. [srun, --nodes=2, --ntasks-per-node=1]."
+            "execution.node_command, or execution=nodes, which uses srun."
         )
     if part.sharding != "none":
         yield from _sharding(config)

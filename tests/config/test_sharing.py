@@ -50,4 +50,9 @@ def test_what_cannot_is_said_with_the_fix(words: list[str], said: str) -> None:
 def test_a_library_that_lacks_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     config = compose(["execution=zero3", "until=sft"])
     monkeypatch.setattr("dsm_repro.config.files.find_spec", lambda name: None)
-    assert [m for m in missing_files(config) if "zero3" in m][0].count("pip install 'dsm-repro[deepspeed]'") == 1
+    assert any("zero3" in m and "pip install 'dsm-repro[deepspeed]'" in m for m in missing_files(config))
+
+
+def test_the_nodes_are_named_once() -> None:
+    config = compose(["execution=nodes", "execution.nodes=4"])
+    assert config.execution.node_command == ["srun", "--nodes=4", "--ntasks-per-node=1"]
