@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.execution_schema import SHARDINGS
-from dsm_repro.config.resolve import has_stage, resolve_model
+from dsm_repro.config.resolve import has_stage
 from dsm_repro.config.schema import Config
 
 #: stages that train by transformers' Trainer, in order; what comes after them keeps whole weights in each process
@@ -30,7 +29,7 @@ def sharing_faults(config: Config) -> Iterator[str]:
     if part.sharding != "none":
         yield from _sharding(config)
     if part.processes_in_all > 1:
-        yield from _batches(config)
+        yield from _questions(config)
 
 
 def _sharding(config: Config) -> Iterator[str]:
@@ -48,32 +47,12 @@ def _sharding(config: Config) -> Iterator[str]:
         )
 
 
-def _batches(config: Config) -> Iterator[str]:
-    """A batch is the same rows for any number of processes, so each takes an equal share of it."""
-    count = config.execution.processes_in_all
-    for key, rows, why in _rows(config):
-        if rows % count:
-            yield (
-                f"{key}: a step of {rows} {why} cannot be shared equally by {count} processes (execution.processes × "
-                f"execution.nodes). Make it a multiple of {count}, or start fewer."
-            )
-
-
-def _rows(config: Config) -> Iterator[tuple[str, int, str]]:
-    try:
-        spec = resolve_model(config)
-    except ConfigError:
-        return  # told by the check of the base model
-    if spec.path is None and spec.tiny is not None and spec.tiny.context_length > 0:
-        key = f"scale.models.{config.base.role}.tiny.batch_tokens={spec.tiny.batch_tokens}"
-        yield key, spec.tiny.batch_tokens // spec.tiny.context_length, "rows"
-    if has_stage(config, "pretrain") or has_stage(config, "prior"):
-        part = config.pretrain
-        if part.sequence_length > 0:
-            yield f"pretrain.batch_tokens={part.batch_tokens}", part.batch_tokens // part.sequence_length, "rows"
-    if has_stage(config, "sft"):
-        yield f"sft.batch_size={config.sft.batch_size}", config.sft.batch_size, "rows"
+def _questions(config: Config) -> Iterator[str]:
+    """Rows of a batch are filled up until they can be shared; questions are drawn from, and are not."""
+    count, size = config.execution.processes_in_all, config.rl.questions_per_step
     # preference pairs are learned from in one process
-    if has_stage(config, "rl") and config.rl.method != "dpo":
-        size = config.rl.questions_per_step
-        yield f"rl.questions_per_step={size}", size, "questions"
+    if config.rl.method not in ("none", "dpo") and size % count:
+        yield (
+            f"rl.questions_per_step={size}: cannot be shared equally by {count} processes (execution.processes × "
+            f"execution.nodes). Make it a multiple of {count}, or start fewer."
+        )

@@ -63,7 +63,7 @@ class Collator:
     """Rows as tensors (batch × longest row), padded on the right.
 
     A packed row has positions that start at 0 with each example and no attention mask: the model then
-    lets each example attend to itself only.
+    lets each example attend to itself only. The row after the last one is one token of which nothing is learned.
     """
 
     tokens: Sequence[Tokens]
@@ -72,7 +72,7 @@ class Collator:
     packed: bool
 
     def __call__(self, batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        rows = [[self.tokens[i] for i in self.rows[item["row"]]] for item in batch]
+        rows = [self._row(item["row"]) for item in batch]
         ids = [[token for example in row for token in example.ids] for row in rows]
         labels = [[label for example in row for label in example.labels] for row in rows]
         made = {"input_ids": _padded(ids, self.pad), "labels": _padded(labels, IGNORED)}
@@ -80,6 +80,11 @@ class Collator:
             positions = [[i for example in row for i in range(len(example.ids))] for row in rows]
             return {**made, "position_ids": _padded(positions, 0)}
         return {**made, "attention_mask": _padded([[1] * len(row) for row in ids], 0)}
+
+    def _row(self, number: int) -> list[Tokens]:
+        if number == len(self.rows):
+            return [Tokens((self.pad,), 1)]
+        return [self.tokens[i] for i in self.rows[number]]
 
 
 def _padded(rows: list[list[int]], value: int) -> torch.Tensor:
@@ -208,10 +213,10 @@ def train_on_examples(
     trainer = FineTuner(
         model=model,
         args=args,
-        train_dataset=Dataset.from_dict({"row": list(range(len(rows.rows)))}),
+        train_dataset=Dataset.from_dict({"row": list(range(len(rows.rows) + 1))}),
         data_collator=Collator(tokens, rows.rows, int(tokenizer.pad_token_id), ctx.config.sft.packing),  # type: ignore[arg-type]
         processing_class=tokenizer,
     )
-    trainer.set_order(rows.order, opt.factor)
+    trainer.set_order(rows.order, opt.batch_size, len(rows.rows), opt.factor)
     run_trainer(ctx, trainer, costs, opt)
     return costs

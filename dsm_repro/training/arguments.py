@@ -29,7 +29,7 @@ def common_fields(
     is the longest row's: with ``execution.micro_batch`` it bounds a forward pass.
 
     Raises:
-        ConfigError: a dtype that training does not support, or a batch that the processes cannot share.
+        ConfigError: a dtype that training does not support.
     """
     from accelerate import PartialState
 

@@ -26,13 +26,28 @@ def any_of(args: TrainingArguments, said: Sequence[bool]) -> list[bool]:
     return [bool(flag) for flag in flags.tolist()]
 
 
+def _state(execution: ExecutionConfig) -> PartialState:
+    return PartialState(cpu=resolve_device(execution) == "cpu")
+
+
+def own_share(execution: ExecutionConfig, items: Sequence[T]) -> Sequence[T]:
+    """Those of some things that are this process' to do."""
+    state = _state(execution)
+    return items[state.process_index :: state.num_processes]
+
+
+def wait_for_all(execution: ExecutionConfig) -> None:
+    """Until every process is here."""
+    _state(execution).wait_for_everyone()
+
+
 def in_first(execution: ExecutionConfig, call: Callable[[], T]) -> T:
     """``call`` in the first process alone, and what it gives in all.
 
     Raises:
         OtherProcessError: in the others, if it raised in the first.
     """
-    state = PartialState(cpu=resolve_device(execution) == "cpu")
+    state = _state(execution)
     if state.num_processes == 1:
         return call()
     told: list[Any] = [None, None]

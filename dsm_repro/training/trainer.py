@@ -203,11 +203,12 @@ def train_language_model(
 
     length = int(rows.shape[1])
     costs = StepCosts.of(model_shape(model), order, [(length,)] * len(rows), opt.batch_size)
+    dataset = RowDataset(rows)
     trainer = LanguageModelTrainer(
         model=model,
         args=trainer_arguments(ctx, model, opt, dtype, length),
-        train_dataset=RowDataset(rows),
+        train_dataset=dataset,
         data_collator=stack_rows,
     )
-    trainer.set_order(order, opt.factor)
+    trainer.set_order(order, opt.batch_size, dataset.fill, opt.factor)
     run_trainer(ctx, trainer, costs, opt)

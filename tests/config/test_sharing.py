@@ -18,6 +18,8 @@ SHARDED = ["execution=fsdp", "until=sft"]
         ["execution=ddp", "execution.processes=8", "scale=gpu"],
         ["execution=nodes", "execution.nodes=16", "execution.processes=8", "scale=paper", "rl.questions_per_step=128"],
         [*SHARDED, "execution.processes=8", "scale=paper"],
+        # rows are filled up, whatever their number
+        ["execution=ddp", "execution.processes=7", "rl=none", "scale=smoke"],
         # preference pairs are learned from in one process
         ["execution=ddp", "execution.processes=2", "rl=dpo", "rl.questions_per_step=5", "rl.questions=100"],
     ],
@@ -36,10 +38,7 @@ def test_what_can_be_shared(words: list[str]) -> None:
         (["execution.sharding=fsdp2"], "one process has nothing to share"),
         ([*SHARDED, "execution.sharding=megatron"], "execution.sharding=megatron: unknown. Use one of none, fsdp2"),
         (["execution=fsdp"], "Run as far as until=sft with it"),
-        (["execution=ddp", "execution.processes=3"], "sft.batch_size="),
-        (["execution=ddp", "rl.questions_per_step=5"], "rl.questions_per_step=5: a step of 5 questions"),
-        (["execution=ddp", "pretrain.batch_tokens=5000"], "pretrain.batch_tokens=5000: a step of 39 rows cannot"),
-        (["execution=ddp", "scale.models.coder.tiny.batch_tokens=2000"], "Make it a multiple of 2, or start fewer"),
+        (["execution=ddp", "rl.questions_per_step=5"], "rl.questions_per_step=5: cannot be shared equally by 2"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

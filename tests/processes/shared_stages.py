@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import resume_stages
+from reward_world import judged_by_text, small_reward_model
 from rl_world import make_config, make_model_folder
 
 from dsm_repro.config.container import to_container
 from dsm_repro.config.schema import Config, MixConfig, ModelSpec, PretrainConfig, SFTConfig, SourceSpec, TinyModelConfig
 from dsm_repro.finetuning import stage as sft
+from dsm_repro.pipeline.cost import Cost
 from dsm_repro.pipeline.identity import stage_key
 from dsm_repro.pipeline.stage import Stage, StageContext, StageEnd
 from dsm_repro.pipeline.worker import Spec
 from dsm_repro.pretraining import stage as pretrain
+from dsm_repro.rl.reward_model import stage as reward_model
 
 TINY = TinyModelConfig(hidden_size=32, layers=2, heads=2, intermediate_size=64, vocab_size=258, context_length=256)
 
@@ -35,7 +38,7 @@ def config(method: str = "grpo", rl_steps: int = 4, **sft_settings: Any) -> Conf
     made.scale.sources = {"code": SourceSpec(kind="miniature", name="code")}
     made.mix = MixConfig(weights={"code": 1.0})
     made.pretrain = PretrainConfig(
-        tokens=2_048, batch_tokens=512, sequence_length=64, warmup_steps=2, peak_learning_rate=3e-3
+        tokens=2_048, batch_tokens=480, sequence_length=64, warmup_steps=2, peak_learning_rate=3e-3
     )
     made.sft = replace(
         SFTConfig(examples=48, steps=4, batch_size=8, learning_rate=3e-3, max_length=200, packing=False),
@@ -60,13 +63,30 @@ BASE, PRETRAIN, SFT = (
 #: with a reward that varies
 RL = resume_stages.RL
 
-#: name, stage, its parent, config
+
+def _judged(ctx: StageContext) -> None:
+    from dsm_repro.rl.reward_model import labels
+
+    real = labels.verdicts
+    labels.verdicts = judged_by_text  # type: ignore[assignment]
+    try:
+        reward_model.STAGE.run(ctx)
+    finally:
+        labels.verdicts = real
+
+
+#: with verdicts that vary
+REWARD_MODEL = replace(reward_model.STAGE, run=_judged)
+
+#: name, stage, its parents, config
 PARTS = (
-    ("pretrain", pretrain.STAGE, "base", config()),
-    ("sft", sft.STAGE, "pretrain", config()),
-    ("packed", sft.STAGE, "pretrain", config(packing=True, batch_size=4)),
-    ("grpo", RL, "sft", config("grpo")),
-    ("ppo", RL, "sft", config("ppo")),
+    ("pretrain", pretrain.STAGE, ("base",), config()),
+    # seven rows for two processes
+    ("sft", sft.STAGE, ("pretrain",), config(batch_size=7)),
+    ("packed", sft.STAGE, ("pretrain",), config(packing=True, batch_size=3)),
+    ("reward_model", REWARD_MODEL, ("pretrain", "sft"), small_reward_model(config(), "process")),
+    ("grpo", RL, ("sft",), config("grpo")),
+    ("ppo", RL, ("sft",), config("ppo")),
 )
 #: those that can be sharded, fewer
 SHARDED = ("pretrain", "sft")
@@ -75,7 +95,7 @@ SHARDED = ("pretrain", "sft")
 def _run_all(ctx: StageContext) -> None:
     """Each part as a stage of its own, and then again from its last checkpoint: ``NAME/once`` and ``NAME/again``."""
     first = os.environ.get("RANK", "0") == "0"
-    for name, stage, parent, made in PARTS:
+    for name, stage, parents, made in PARTS:
         if ctx.config.execution.sharding != "none" and name not in SHARDED:
             continue
         made = copy.deepcopy(made)
@@ -86,8 +106,12 @@ def _run_all(ctx: StageContext) -> None:
         for attempt in range(2):
             if attempt:
                 shutil.copytree(out, ctx.out / name / "once")
+            part = replace(
+                ctx, config=made, out=out, scratch=scratch, parents=dict.fromkeys(parents, ctx.parents["base"]),
+                cost=Cost(),
+            )  # fmt: skip
             try:
-                stage.run(replace(ctx, config=made, out=out, scratch=scratch, parents={parent: ctx.parents["base"]}))
+                stage.run(part)
             except StageEnd:
                 assert not first
     if not first:
