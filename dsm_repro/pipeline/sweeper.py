@@ -135,7 +135,7 @@ def _run_waves(index: Index, registry: Mapping[str, str], launch: Launch) -> boo
                 died = _launch(launch, specs, started, workers)
             started += len(ready)
             for node in ready:
-                _settle(index, node, died)
+                _settle(index, node, died, watch.requested)
             states = set(index.states.values())
             if watch.requested or PREEMPTED in states:
                 return not states.isdisjoint((WAITING, PREEMPTED))
@@ -187,14 +187,14 @@ def _launch(launch: Launch, specs: Sequence[Path], first: int, workers: int) -> 
     return None
 
 
-def _settle(index: Index, node: Node, died: str | None) -> None:
+def _settle(index: Index, node: Node, died: str | None, told_to_end: bool = False) -> None:
     """Note how a launched stage ended; what counts is whether the store has it."""
     if index.store.has(node.stage, node.key):
         index.executed += 1
         index.set(node, DONE)
         return
     said = index.store.read_error(node.stage, node.key) or {}
-    if said.get("type") == Preempted.__name__:
+    if said.get("type") == Preempted.__name__ or (told_to_end and not said):
         index.set(node, PREEMPTED)
         return
     message = said.get("message") or died or "the stage ended without an artifact. Run the same command again."
