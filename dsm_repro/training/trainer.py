@@ -68,13 +68,20 @@ def seed_everything(seed: int) -> None:
 def prepare_torch(ctx: StageContext, seed: int) -> None:
     """Threads as the worker allots them, then the seed: what every stage does before its first tensor.
 
-    Of several processes on a machine with GPUs, each takes its own.
+    Of several processes on a machine with GPUs, each takes its own. Raises ConfigError where there are too few.
     """
     import torch
 
     torch.set_num_threads(ctx.threads)
-    if "LOCAL_RANK" in os.environ and torch.cuda.is_available() and ctx.config.execution.device != "cpu":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    execution = ctx.config.execution
+    if "LOCAL_RANK" in os.environ and torch.cuda.is_available() and execution.device != "cpu":
+        place, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if place >= devices:
+            raise ConfigError(
+                f"execution.processes={execution.processes}: torch sees {devices} GPUs on this machine, and each "
+                f"process needs one. Set execution.processes={devices}."
+            )
+        torch.cuda.set_device(place)
     seed_everything(seed)
 
 
