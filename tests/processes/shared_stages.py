@@ -81,8 +81,8 @@ REWARD_MODEL = replace(reward_model.STAGE, run=_judged)
 #: name, stage, its parents, config
 PARTS = (
     ("pretrain", pretrain.STAGE, ("base",), config()),
-    # seven rows for two processes
-    ("sft", sft.STAGE, ("pretrain",), config(batch_size=7)),
+    # five rows for two processes, which take two at a time: one forward pass has nothing to learn from
+    ("sft", sft.STAGE, ("pretrain",), config(batch_size=5)),
     ("packed", sft.STAGE, ("pretrain",), config(packing=True, batch_size=3)),
     ("reward_model", REWARD_MODEL, ("pretrain", "sft"), small_reward_model(config(), "process")),
     ("grpo", RL, ("sft",), config("grpo")),
