@@ -67,6 +67,14 @@ def find_tracker(config: Config) -> Iterator[str]:
         yield f"tracker={name}: the library is not installed here. pip install 'dsm-repro[{name}]', or tracker=none."
 
 
+def find_deepspeed(config: Config) -> Iterator[str]:
+    if config.execution.sharding == "zero3" and find_spec("deepspeed") is None:
+        yield (
+            "execution.sharding=zero3: DeepSpeed is not installed here. pip install 'dsm-repro[deepspeed]', or use "
+            "execution.sharding=fsdp2, which needs nothing more."
+        )
+
+
 FILE_CHECKS: tuple[Check, ...] = (
     find_corpus_files,
     find_benchmarks,
@@ -74,6 +82,7 @@ FILE_CHECKS: tuple[Check, ...] = (
     find_sources,
     find_problems,
     find_tracker,
+    find_deepspeed,
 )
 #: curation alone (``until=crawl``, ``until=corpus``) asks for no model and no problems
 CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files, find_benchmarks)

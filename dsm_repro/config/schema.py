@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from dsm_repro.config.execution_schema import ExecutionConfig
 from dsm_repro.config.sweep_schema import SweepConfig
 
 
@@ -426,34 +427,6 @@ class GraderConfig:
     name: str = "math_verify"
     #: wall clock per answer, seconds; the worker process is killed past it
     timeout: float = 5.0
-
-
-@dataclass
-class ShardsConfig:
-    """How curation is cut up and spread; the pages that come out do not depend on it."""
-
-    #: pool (processes of this machine) | datatrove (its executors, for Slurm and Ray)
-    runner: str = "pool"
-    #: input files are taken together until they reach this size
-    shard_bytes: int = 64_000_000
-    #: what a global step (URL and near-duplicate detection) may hold in memory
-    memory_bytes: int = 1_000_000_000
-    #: runner=datatrove: local | slurm | ray, and the executor's own arguments (partition, time, ...)
-    executor: str = "local"
-    executor_options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class ExecutionConfig:
-    """How the work is done, not what it is: never part of an identity."""
-
-    device: str = "auto"
-    #: stages at once (None: one per core, at most 2)
-    workers: int | None = None
-    #: completions or rows in one forward pass
-    micro_batch: int = 256
-    checkpoint_seconds: float = 60.0
-    shards: ShardsConfig = field(default_factory=ShardsConfig)
 
 
 #: known to the trainers' own integrations

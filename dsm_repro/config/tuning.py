@@ -23,6 +23,11 @@ def tuning_faults(config: Config) -> Iterator[str]:
         yield f"tuning.alpha={part.alpha}: adapters are scaled by alpha / rank. Set it above 0."
     if not part.targets.strip():
         yield "tuning.targets: names no module. Set all-linear, or names as in q_proj,v_proj."
+    if part.method == "lora" and config.execution.sharding != "none":
+        yield (
+            f"execution.sharding={config.execution.sharding}: adapters on weights that are cut up over processes are "
+            "not in this version. Set execution=ddp (frozen weights take little), or tuning=full."
+        )
     if part.quantise != "none" and part.method != "lora":
         yield (
             f"tuning.quantise={part.quantise}: weights of 4 bits cannot be trained themselves. Set tuning=qlora, or "

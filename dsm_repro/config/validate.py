@@ -26,6 +26,7 @@ from dsm_repro.config.resolve import (
     training_tokens,
 )
 from dsm_repro.config.schema import TRACKERS, Config, PretrainConfig, TinyModelConfig
+from dsm_repro.config.sharing import sharing_faults
 from dsm_repro.config.sweep_schema import ComparisonConfig, metric_at_k, recorded_ks
 from dsm_repro.config.tuning import tuning_faults
 
@@ -399,6 +400,7 @@ CHECKS: tuple[Check, ...] = (
     check_evaluation,
     check_sandbox_and_grader,
     check_execution,
+    sharing_faults,
 )
 
 #: curation alone (``until=crawl``, ``until=corpus``) asks for no model and no problems

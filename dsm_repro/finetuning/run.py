@@ -26,6 +26,7 @@ from dsm_repro.training.arguments import common_fields, one_device_per_process
 from dsm_repro.training.batching import StepCosts, epoch_order, sorted_within_batches
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, model_shape, resolve_device, save_model
 from dsm_repro.training.ordered import Ordered
+from dsm_repro.training.together import in_first
 from dsm_repro.training.trainer import Optimisation, final_loss, prepare_torch, run_trainer
 
 #: the paper names no optimiser; these are Adam's usual values
@@ -64,7 +65,7 @@ class Collator:
     """Rows as tensors (batch × longest row), padded on the right.
 
     A packed row has positions that start at 0 with each example and no attention mask: the model then
-    lets each example attend to itself only.
+    lets each example attend to itself only. The row after the last one is one token of which nothing is learned.
     """
 
     tokens: Sequence[Tokens]
@@ -73,7 +74,7 @@ class Collator:
     packed: bool
 
     def __call__(self, batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        rows = [[self.tokens[i] for i in self.rows[item["row"]]] for item in batch]
+        rows = [self._row(item["row"]) for item in batch]
         ids = [[token for example in row for token in example.ids] for row in rows]
         labels = [[label for example in row for label in example.labels] for row in rows]
         made = {"input_ids": _padded(ids, self.pad), "labels": _padded(labels, IGNORED)}
@@ -81,6 +82,11 @@ class Collator:
             positions = [[i for example in row for i in range(len(example.ids))] for row in rows]
             return {**made, "position_ids": _padded(positions, 0)}
         return {**made, "attention_mask": _padded([[1] * len(row) for row in ids], 0)}
+
+    def _row(self, number: int) -> list[Tokens]:
+        if number == len(self.rows):
+            return [Tokens((self.pad,), 1)]
+        return [self.tokens[i] for i in self.rows[number]]
 
 
 def _padded(rows: list[list[int]], value: int) -> torch.Tensor:
@@ -109,7 +115,8 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
         check_tokenizer(tokenizer, config.prompts, mode, f"base.role={config.base.role}")
     check_length(model, c.max_length, "sft.max_length")
     problems = training_problems(config)
-    outputs = program_outputs(ctx, problems) if c.format == "tool" else None
+    # how a program ends may depend on the moment: of several processes one runs them all
+    outputs = in_first(config.execution, lambda: program_outputs(ctx, problems)) if c.format == "tool" else None
     if outputs is not None:
         problems = [problem for problem in problems if problem.program in outputs.said]
     kept, tokens, too_long = training_examples(config, problems, tokenizer, outputs.said if outputs else None)
@@ -219,12 +226,12 @@ def train_on_examples(
     trainer = FineTuner(
         model=model,
         args=args,
-        train_dataset=Dataset.from_dict({"row": list(range(len(rows.rows)))}),
+        train_dataset=Dataset.from_dict({"row": list(range(len(rows.rows) + 1))}),
         data_collator=Collator(tokens, rows.rows, int(tokenizer.pad_token_id), ctx.config.sft.packing),  # type: ignore[arg-type]
         processing_class=tokenizer,
         peft_config=lora_config(ctx.config.tuning),
     )
-    trainer.set_order(rows.order, opt.factor)
+    trainer.set_order(rows.order, opt.batch_size, len(rows.rows), opt.factor)
     costs = StepCosts.of(model_shape(policy_of(trainer.model)), rows.order, segments, opt.batch_size)
     run_trainer(ctx, trainer, costs, opt)
     return trainer.model, costs

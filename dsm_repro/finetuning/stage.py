@@ -69,4 +69,7 @@ def run(ctx: StageContext) -> None:
     fine_tune(ctx, model_parent(ctx.config, "sft"))
 
 
-STAGE = Stage(name="sft", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)
+STAGE = Stage(
+    name="sft", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs,
+    shared=lambda config: True,
+)  # fmt: skip

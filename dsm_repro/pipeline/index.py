@@ -21,6 +21,8 @@ from dsm_repro.pipeline.plan import Plan
 from dsm_repro.pipeline.store import Store, explained, write_text
 
 HIT, DONE, RUNNING, WAITING, FAILED, BLOCKED = "hit", "done", "running", "waiting", "failed", "blocked"
+#: it was told to end and can go on from what it saved
+PREEMPTED = "preempted"
 FINISHED = (HIT, DONE)
 
 INDEX = "arms.json"

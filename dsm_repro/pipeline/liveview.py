@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dsm_repro.pipeline.graph import Node
-from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, HIT, RUNNING, WAITING, Index
+from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, HIT, PREEMPTED, RUNNING, WAITING, Index
 from dsm_repro.pipeline.plan import amount, duration
 from dsm_repro.pipeline.progress import read_progress
 
@@ -29,7 +29,7 @@ PLAIN_SECONDS = 10.0
 
 SYMBOLS = {
     HIT: "[green]stored[/]", DONE: "[green]done[/]", RUNNING: "[yellow]running[/]", WAITING: "[dim]waiting[/]",
-    FAILED: "[bold red]failed[/]", BLOCKED: "[red]blocked[/]",
+    FAILED: "[bold red]failed[/]", BLOCKED: "[red]blocked[/]", PREEMPTED: "[yellow]preempted[/]",
 }  # fmt: skip
 
 

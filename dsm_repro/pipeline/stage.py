@@ -16,6 +16,7 @@ from typing import Any
 
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.cost import Cost
+from dsm_repro.pipeline.preemption import Watch
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Stage:
 
     ``parents`` gives the names of the stages it reads, for this config; ``identity`` the part of the
     config that changes its result, and nothing else, as plain JSON values; ``inputs`` the files whose
-    digests enter the key; ``run`` writes the artifact under ``ctx.out``.
+    digests enter the key; ``run`` writes the artifact under ``ctx.out``. ``shared`` says whether several
+    processes can do the work of this config together (``execution.processes``): each then calls ``run``.
     """
 
     name: str
@@ -48,6 +50,11 @@ class Stage:
     run: Callable[[StageContext], None]
     estimate: Callable[[Config], Estimate] = lambda config: Estimate()
     inputs: Callable[[Config], tuple[Path, ...]] = lambda config: ()
+    shared: Callable[[Config], bool] = lambda config: False
+
+
+class StageEnd(BaseException):
+    """Raised by one of several processes that share a stage, not the first: nothing is left for it to do."""
 
 
 @dataclass
@@ -67,6 +74,8 @@ class StageContext:
     cost: Cost = field(default_factory=Cost)
     #: called with (done, total, unit); the worker throttles and stores it for the live view
     on_progress: Callable[[float, float, str], None] | None = None
+    #: whether to save and end soon; a stage that asks it is patient with signals from then on
+    preemption: Watch = field(default_factory=Watch)
 
     def progress(self, done: float, total: float, unit: str = "steps") -> None:
         """Say how far the stage is; shown as rate and time left."""

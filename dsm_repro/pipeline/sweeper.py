@@ -27,8 +27,9 @@ from dsm_repro.config.validate import validate_sweep
 from dsm_repro.pipeline import plan as planning
 from dsm_repro.pipeline import tracker
 from dsm_repro.pipeline.graph import Graph, Node, build
-from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, WAITING, Index
+from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, PREEMPTED, WAITING, Index
 from dsm_repro.pipeline.liveview import LiveView
+from dsm_repro.pipeline.preemption import EXIT_CODE, Preempted, watching
 from dsm_repro.pipeline.provenance import cores
 from dsm_repro.pipeline.stage import Stage
 from dsm_repro.pipeline.store import Store, explained
@@ -36,6 +37,9 @@ from dsm_repro.pipeline.worker import Spec, load_stage, run_spec
 
 #: (spec files, number of the first job, stages at once); returns when all have ended
 Launch = Callable[[Sequence[Path], int, int], None]
+
+#: beside the specs of a sweep: there once all its stages are to save and end
+STOP = "stop"
 
 #: errors whose message says all that a user needs
 ACTIONABLE = ("ConfigError", "DataError", "StoreError", "ReviewNeeded")
@@ -49,11 +53,15 @@ class Outcome:
     store: Path
     executed: int
     failures: list[tuple[str, int, str, str]] = field(default_factory=list)
+    #: whether it was told to end before its time; the same command goes on
+    preempted: bool = False
     #: artifacts of the arms' last stages
     artifacts: list[Path] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
+        if self.preempted:
+            return EXIT_CODE
         return 1 if self.failures else 0
 
 
@@ -93,24 +101,29 @@ def execute(sweep: Sweep, registry: Mapping[str, str], launch: Launch) -> Outcom
     """Make every stage that the store lacks. Raises ConfigError or DataError before anything is spent."""
     graph, store, plan = prepare(sweep, registry)
     index = Index(sweep, graph, store, plan)
+    preempted = False
     if not index.already_complete:
         index.begin()
         try:
             if not index.all_hit:
-                _run_waves(index, registry, launch)
+                preempted = _run_waves(index, registry, launch)
         finally:
             index.end()
     last = dict.fromkeys(next(reversed(stages.items())) for stages in graph.arms)
     artifacts = [store.path(*node) for node in last if index.states["/".join(node)] in FINISHED]
-    return Outcome(sweep.name, store.root, index.executed, _failures(index), artifacts)
+    return Outcome(sweep.name, store.root, index.executed, _failures(index), preempted, artifacts)
 
 
-def _run_waves(index: Index, registry: Mapping[str, str], launch: Launch) -> None:
+def _run_waves(index: Index, registry: Mapping[str, str], launch: Launch) -> bool:
+    """Returns whether the sweep ended before its time because it was told to."""
     widths, workers = index.graph.widths(), planning.workers_of(index.sweep)
     started = 0
     with ExitStack() as stack:
         with explained(index.store.root):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".specs-", dir=index.store.root)))
+        watch = stack.enter_context(watching(folder / STOP, announce=True))
+        # stages under way save and end by themselves
+        watch.patient = True
         view = stack.enter_context(LiveView(index))
         for wave in index.graph.waves():
             ready = _ready(index, wave)
@@ -122,7 +135,11 @@ def _run_waves(index: Index, registry: Mapping[str, str], launch: Launch) -> Non
                 died = _launch(launch, specs, started, workers)
             started += len(ready)
             for node in ready:
-                _settle(index, node, died)
+                _settle(index, node, died, watch.requested)
+            states = set(index.states.values())
+            if watch.requested or PREEMPTED in states:
+                return not states.isdisjoint((WAITING, PREEMPTED))
+    return False
 
 
 def threads_per_stage(workers: int, width: int) -> int:
@@ -150,7 +167,8 @@ def _ready(index: Index, wave: Sequence[Node]) -> list[Node]:
 def _write_spec(node: Node, index: Index, registry: Mapping[str, str], threads: int, folder: Path) -> Path:
     arms = [f"{arm.name}, seed {arm.seed}" for arm in (index.sweep.arms[i] for i in node.arms)]
     config = to_container(tracker.named(node.config, index.sweep.name, node.stage, node.key, arms))
-    spec = Spec(node.stage, registry[node.stage], node.key, config, node.parents, str(index.store.root), threads)
+    root, stop = str(index.store.root), str(folder / STOP)
+    spec = Spec(node.stage, registry[node.stage], node.key, config, node.parents, root, threads, stop)
     path = folder / f"{node.stage}-{node.key}.json"
     with explained(path):
         spec.write(path)
@@ -169,13 +187,16 @@ def _launch(launch: Launch, specs: Sequence[Path], first: int, workers: int) -> 
     return None
 
 
-def _settle(index: Index, node: Node, died: str | None) -> None:
+def _settle(index: Index, node: Node, died: str | None, told_to_end: bool = False) -> None:
     """Note how a launched stage ended; what counts is whether the store has it."""
     if index.store.has(node.stage, node.key):
         index.executed += 1
         index.set(node, DONE)
         return
     said = index.store.read_error(node.stage, node.key) or {}
+    if said.get("type") == Preempted.__name__ or (told_to_end and not said):
+        index.set(node, PREEMPTED)
+        return
     message = said.get("message") or died or "the stage ended without an artifact. Run the same command again."
     if said and said.get("type") not in ACTIONABLE:
         log = log_path(index.store.root, node.stage, node.key)
@@ -224,13 +245,16 @@ def _output_to(path: Path) -> Iterator[None]:
 def run_task(config: Any) -> str:
     """What a launched job does: run the stage that ``config.worker_spec`` describes.
 
-    Returns "done", "hit" or "failed". An error is in the stage's ``error.json`` and stays with its own
+    Returns "done", "hit", "preempted" or "failed". An error is in the stage's ``error.json`` and stays with its own
     arm: raised here, it would end the launcher and with it the other stages of the wave.
     """
     spec = Spec.read(config.worker_spec)
     with _output_to(log_path(Path(spec.store), spec.stage, spec.key)):
         try:
             return run_spec(spec)
+        except Preempted as told:
+            print(told, file=sys.stderr)
+            return PREEMPTED
         except Exception:  # run_spec has recorded it; the sweeper reads it from there
             traceback.print_exc()
             return "failed"

@@ -11,6 +11,9 @@ What a stage may rely on (see :class:`~dsm_repro.pipeline.stage.StageContext`):
   in scratch is enough to go on". Without it ``out`` starts empty; with one that cannot be read, both
   do. A resuming stage drops what the killed run wrote after the checkpoint (``ctx.rewind_metrics``)
   and overwrites the rest of ``out``.
+* ``ctx.preemption`` says whether to save and end soon (:mod:`~dsm_repro.pipeline.preemption`).
+* Of several processes (``Stage.shared``, ``execution.processes``) each runs the stage; ``ctx.scratch`` is theirs
+  together, and ``ctx.out`` the artifact in the first one only (:mod:`~dsm_repro.pipeline.member`).
 * ``ctx.cost`` starts empty. A resuming stage puts back what its checkpoint recorded, ``seconds``
   included; the worker adds the seconds of this run.
 """
@@ -33,9 +36,10 @@ from typing import Any
 from dsm_repro.config.container import from_container
 from dsm_repro.config.errors import ConfigError, DataError, DsmError, StoreError
 from dsm_repro.config.schema import Config
-from dsm_repro.pipeline import provenance
+from dsm_repro.pipeline import group, provenance
 from dsm_repro.pipeline.cost import Cost
 from dsm_repro.pipeline.identity import description, digest_of, key_of
+from dsm_repro.pipeline.preemption import EXIT_CODE, Preempted, Watch, watching
 from dsm_repro.pipeline.progress import ProgressWriter
 from dsm_repro.pipeline.stage import Stage, StageContext
 from dsm_repro.pipeline.store import FULL_DISK_ERRNOS, Staging, Store, disk_full, explained, write_text
@@ -64,6 +68,8 @@ class Spec:
     parents: dict[str, str] = field(default_factory=dict)
     store: str = "store"
     threads: int = 1
+    #: a file that says, once it is there, that the stage is to save and end
+    stop: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)
@@ -111,19 +117,20 @@ def run_spec(spec: Spec) -> str:
     """Make the artifact that ``spec`` describes, unless the store has it: returns "done" or "hit".
 
     Safe against other processes at the same key (one runs, the others wait and hit). An error is
-    written to ``<staging>/error.json`` and raised again.
+    written to ``<staging>/error.json`` and raised again; so is :class:`Preempted`, if the process is told to end.
     """
     store = Store(spec.store)
     staging = store.staging(spec.stage, spec.key)
     # first without the lock: a finished store may be read-only
     if store.has(spec.stage, spec.key) and not staging.path.exists():
         return "hit"
-    with store.lock(spec.stage, spec.key) as staging:
+    stop = Path(spec.stop) if spec.stop else None
+    with watching(stop) as watch, store.lock(spec.stage, spec.key) as staging:
         if store.has(spec.stage, spec.key):
             store.clear_staging(spec.stage, spec.key)
             return "hit"
         try:
-            _make(spec, store, staging)
+            _make(spec, store, staging, watch)
         except Exception as error:
             shown = _acted_on(error, store)
             _write_error(staging, shown)
@@ -133,11 +140,12 @@ def run_spec(spec: Spec) -> str:
     return "done"
 
 
-def _make(spec: Spec, store: Store, staging: Staging) -> None:
+def _make(spec: Spec, store: Store, staging: Staging, watch: Watch) -> None:
     with explained(staging.path):
         staging.path.mkdir(parents=True, exist_ok=True)
         staging.error.unlink(missing_ok=True)
         staging.reserve.write_bytes(bytes(RESERVE_BYTES))
+    watch.check()
     if store.path(spec.stage, spec.key).exists():
         store.set_aside(spec.stage, spec.key)
     use_threads(spec.threads)
@@ -151,15 +159,21 @@ def _make(spec: Spec, store: Store, staging: Staging) -> None:
     parents = {name: _checked_parent(store, name, key) for name, key in spec.parents.items()}
     with explained(staging.path):
         _prepare(staging)
+    processes = config.execution.processes_in_all if stage.shared(config) else 1
     started, clock = datetime.now(UTC), time.monotonic()
-    with ProgressWriter(store.root, spec.stage, spec.key) as progress:
-        ctx = StageContext(config, staging.out, staging.scratch, parents, spec.threads, Cost(), progress)
-        with tracked(config.tracker):
-            stage.run(ctx)
+    if processes > 1:
+        with explained(staging.path):
+            cost = group.run(spec, staging.path, config.execution, watch)
+    else:
+        with ProgressWriter(store.root, spec.stage, spec.key) as progress:
+            ctx = StageContext(config, staging.out, staging.scratch, parents, spec.threads, Cost(), progress, watch)
+            with tracked(config.tracker):
+                stage.run(ctx)
+        cost = ctx.cost
     seconds = time.monotonic() - clock
-    ctx.cost.seconds += seconds
+    cost.seconds += seconds
     with explained(staging.path):
-        (staging.out / "cost.json").write_text(json.dumps(ctx.cost.state(), indent=1, sort_keys=True))
+        (staging.out / "cost.json").write_text(json.dumps(cost.state(), indent=1, sort_keys=True))
     manifest = {
         **told,
         "key": spec.key,
@@ -173,6 +187,7 @@ def _make(spec: Spec, store: Store, staging: Staging) -> None:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
         "threads": spec.threads,
+        "processes": processes,
     }
     store.publish(spec.stage, spec.key, manifest)
 
@@ -243,13 +258,16 @@ def _write_error(staging: Staging, error: Exception) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the stage of one spec file. Returns the exit status: 0, or 1 after a message on stderr."""
+    """Run the stage of one spec file. Returns the exit status: 0, 1 or (preempted) 75 after a message on stderr."""
     if len(arguments) != 1:
         print("usage: python -m dsm_repro.pipeline.worker SPEC.json", file=sys.stderr)
         return 2
     try:
         spec = Spec.read(arguments[0])
         print(f"{spec.stage}/{spec.key}: {run_spec(spec)}")
+    except Preempted as told:
+        print(told, file=sys.stderr)
+        return EXIT_CODE
     except DsmError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -192,6 +192,12 @@ def initial_model(tiny: TinyModelConfig, tokenizer: PreTrainedTokenizerBase, key
     return LlamaForCausalLM(config)
 
 
+def shared(config: Config) -> bool:
+    """Published weights are only copied."""
+    return _spec(config)[1] is not None
+
+
 STAGE = Stage(
-    name="base", version=1, parents=lambda config: (), identity=identity, run=run, estimate=estimate, inputs=inputs
-)
+    name="base", version=1, parents=lambda config: (), identity=identity, run=run, estimate=estimate, inputs=inputs,
+    shared=shared,
+)  # fmt: skip

@@ -35,4 +35,7 @@ def run(ctx: StageContext) -> None:
     pretrain.run(replace(ctx, config=prior_phase(ctx.config)))
 
 
-STAGE = Stage(name="prior", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)
+STAGE = Stage(
+    name="prior", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs,
+    shared=lambda config: True,
+)  # fmt: skip

@@ -119,4 +119,7 @@ def run(ctx: StageContext) -> None:
     ctx.record(record)
 
 
-STAGE = Stage(name="pretrain", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)
+STAGE = Stage(
+    name="pretrain", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs,
+    shared=lambda config: True,
+)  # fmt: skip

@@ -20,7 +20,8 @@ import torch.distributed
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from dsm_repro.config.errors import ConfigError, DsmError
+from dsm_repro.config.errors import ConfigError
+from dsm_repro.pipeline.group import OtherProcessError
 from dsm_repro.rl.batch import Batch
 
 T = TypeVar("T")
@@ -63,7 +64,7 @@ class Processes:
         """What ``call`` gives in each process, in their order.
 
         Raises:
-            DsmError: it raised in another process. Without this the others would wait for it for ever.
+            OtherProcessError: it raised in another process. Without this the others would wait for it for ever.
         """
         if self.count == 1:
             return [call()]
@@ -84,7 +85,7 @@ class Processes:
         received = [torch.load(io.BytesIO(data), map_location=place, weights_only=False) for data in sent]
         for rank, (_, message) in enumerate(received):
             if message is not None:
-                raise DsmError(f"process {rank} of {self.count} failed: {message}")
+                raise OtherProcessError(f"process {rank} of {self.count} failed: {message}")
         return [value for value, _ in received]
 
     def first(self, call: Callable[[], T]) -> T:

@@ -15,7 +15,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from dsm_repro.pipeline.stage import StageContext
+from dsm_repro.pipeline.stage import StageContext, StageEnd
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.tokenizer_check import check_tokenizer
@@ -64,10 +64,12 @@ class ExplorationCheckpoints(Checkpoints):
 def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     """Train the model in ``start`` by policy gradients, write it to ``ctx.out/model`` and return the record.
 
-    Of several processes that were started together, the first one writes; they share ``ctx.scratch``.
+    Of several processes, only the first saves the model and returns; they share ``ctx.scratch``.
 
     Raises:
         ConfigError, DataError: settings, questions or models that cannot work, before any step.
+        Preempted: the process is to end; a checkpoint was saved.
+        StageEnd: in every process but the first.
     """
     config, rl = ctx.config, ctx.config.rl
     prepare_torch(ctx, config.seeds.rl)
@@ -82,7 +84,6 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     one_device_per_process(args)
     processes = Processes(args.process_index, args.world_size, args.device)
     processes.check(rl.questions_per_step)
-    _keep_out(ctx, processes)
     # trained in float32, or frozen beneath adapters; base.dtype is that of the products and of what is saved
     held, tuning = held_dtype(config), config.tuning
     model = load_model(start, held, device, quantisation=quantisation(tuning))
@@ -113,25 +114,20 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
             ledger.save, build_rounds(ctx, estimator, reward, ledger), lora_config(tuning),
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(ExplorationCheckpoints(ctx, rl.updates_per_exploration))
+        checkpoints = ExplorationCheckpoints(ctx, rl.updates_per_exploration)
+        trainer.add_callback(checkpoints)
         checkpoint = processes.first(lambda: checkpoint_to_resume(ctx))
         if checkpoint is not None:
             trainer.load_extra(checkpoint)
         processes.first(lambda: ledger.begin(checkpoint))
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        checkpoints.raise_if_preempted()
         grader_id, backend = grader.id, sandbox.backend if sandbox is not None else None
     told = tuning_record(tuning, trainer.model)
-    policy = merged(trainer.model, start, config.base.dtype)
-    processes.first(lambda: save_model(policy, tokenizer, ctx.out / "model", config.base.dtype))
-    return processes.first(lambda: {**_record(ctx, grader_id, backend), **told})
-
-
-def _keep_out(ctx: StageContext, processes: Processes) -> None:
-    """Give every process but the first a folder of its own to write to: one artifact, one writer."""
     if processes.rank > 0:
-        ctx.out = ctx.scratch / f"process-{processes.rank}"
-        ctx.out.mkdir(parents=True, exist_ok=True)
-        ctx.on_progress = None
+        raise StageEnd
+    save_model(merged(trainer.model, start, config.base.dtype), tokenizer, ctx.out / "model", config.base.dtype)
+    return {**_record(ctx, grader_id, backend), **told}
 
 
 def _check_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int) -> None:

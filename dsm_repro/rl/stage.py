@@ -143,4 +143,11 @@ def run(ctx: StageContext) -> None:
     ctx.record(runner.train(ctx, ctx.parents[parents(ctx.config)[0]] / "model"))
 
 
-STAGE = Stage(name="rl", version=3, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs)
+def shared(config: Config) -> bool:
+    """Preference pairs (rl=dpo) are learned from in one process."""
+    return config.rl.method != "dpo"
+
+
+STAGE = Stage(
+    name="rl", version=3, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs, shared=shared
+)

@@ -225,6 +225,8 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         metrics = {**self.experience.metrics, "loss": logs["loss"], "grad_norm": logs["grad_norm"]}
         if self.processes.first(lambda: self.on_step(self.state.global_step, metrics, spent)):
             self.control.should_training_stop = True
+            # a run that goes on from a checkpoint takes a step, and this one was the last
+            self.control.should_save = False
         self.callback_handler.on_log(self.args, self.state, self.control, shown(metrics))
         # counts belong to the exploration, not to each of its updates
         if self.rl.updates_per_exploration > 1:

@@ -11,6 +11,7 @@ from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pipeline.tracker import trainer_fields
 from dsm_repro.training.batching import split_batch
 from dsm_repro.training.models import resolve_device
+from dsm_repro.training.sharding import sharding_fields
 from dsm_repro.training.trainer import Optimisation
 
 #: from this many weights on, activations are recomputed in the backward pass instead of kept
@@ -28,7 +29,7 @@ def common_fields(
     is the longest row's: with ``execution.micro_batch`` it bounds a forward pass.
 
     Raises:
-        ConfigError: a dtype that training does not support, or a batch that the processes cannot share.
+        ConfigError: a dtype that training does not support.
     """
     from accelerate import PartialState
 
@@ -47,6 +48,8 @@ def common_fields(
         "gradient_accumulation_steps": accumulation,
         # the loss is the mean over the target tokens of the whole batch, whatever device they are on
         "average_tokens_across_devices": True,
+        # every weight has a part in every forward pass
+        "ddp_find_unused_parameters": False,
         "optim": "adamw_torch_fused",
         "learning_rate": opt.learning_rate,
         "adam_beta1": opt.adam_beta1,
@@ -61,6 +64,7 @@ def common_fields(
         "neftune_noise_alpha": None,
         "seed": opt.seed,
         "data_seed": opt.seed,
+        **sharding_fields(ctx.config.execution),
         "bf16": dtype == "bfloat16",
         "fp16": False,
         "use_cpu": device == "cpu",

@@ -13,22 +13,36 @@ from dsm_repro.pipeline.cost import ModelShape, train_flops
 def split_batch(batch_size: int, micro_batch: int, processes: int = 1) -> tuple[int, int]:
     """(rows in one forward pass, forward passes per optimiser step) on each process.
 
-    Their product times ``processes`` is exactly ``batch_size``: the largest divisor that
-    ``micro_batch`` allows is taken, so that accumulation never changes the batch.
+    As few passes as ``micro_batch`` allows, of as few rows as hold the batch: their product times ``processes`` is
+    ``batch_size`` or a little more, and what is more are rows from which nothing is learned (:func:`filled`).
 
     Raises:
-        ConfigError: ``batch_size`` cannot be shared equally between the processes.
+        ConfigError: no rows.
     """
     if micro_batch < 1:
         raise ConfigError(f"execution.micro_batch={micro_batch}: a forward pass needs at least one row.")
-    if batch_size < 1 or batch_size % processes:
-        raise ConfigError(
-            f"a batch of {batch_size} rows cannot be shared equally by {processes} processes. "
-            f"Set the batch to a multiple of {processes}, or run fewer processes."
-        )
-    share = batch_size // processes
-    rows = next(size for size in range(min(micro_batch, share), 0, -1) if share % size == 0)
-    return rows, share // rows
+    if batch_size < 1:
+        raise ConfigError(f"a batch of {batch_size} rows: a step needs at least one.")
+    share = _quotient_up(batch_size, processes)
+    passes = _quotient_up(share, micro_batch)
+    return _quotient_up(share, passes), passes
+
+
+def _quotient_up(number: int, parts: int) -> int:
+    return -(-number // parts)
+
+
+def filled(order: Sequence[int], batch_size: int, size: int, fill: int) -> list[int]:
+    """The batches of ``order`` with ``fill`` after each, up to ``size`` rows: so they can be cut into equal parts.
+
+    The loss is a sum over target tokens, divided by their number, and a row without targets adds nothing to either.
+    """
+    if size == batch_size:
+        return list(order)
+    result: list[int] = []
+    for start in range(0, len(order), batch_size):
+        result += [*order[start : start + batch_size], *[fill] * (size - batch_size)]
+    return result
 
 
 def epoch_order(examples: int, total: int, seed: str) -> list[int]:

@@ -11,8 +11,10 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from dsm_repro.config.errors import ConfigError
+from dsm_repro.pipeline.preemption import Preempted
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.training.batching import StepCosts
+from dsm_repro.training.together import any_of
 from dsm_repro.training.trainer import RESUME_FILE
 
 
@@ -72,28 +74,34 @@ class Ledger(TrainerCallback):
 
 
 class Checkpoints(TrainerCallback):
-    """A checkpoint every ``execution.checkpoint_seconds``; ``resume.json`` only ever names a complete one."""
+    """A checkpoint every ``execution.checkpoint_seconds``; ``resume.json`` only ever names a complete one.
+
+    And one when the machine is to be taken away, with which training ends: see :meth:`raise_if_preempted`. Of several
+    processes, any may be told so; they save and end together.
+    """
 
     def __init__(self, ctx: StageContext) -> None:
         self.ctx = ctx
         self.started = self.last = ctx.now()
         self.spent_before = 0.0
+        self.ending = False
+        #: the step of the checkpoint with which training ended before its time
+        self.ended_at: int | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         # by the runs that were killed
         self.spent_before = self.ctx.cost.seconds
+        self.ctx.preemption.patient = True
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        due = self.ctx.now() - self.last >= self.ctx.config.execution.checkpoint_seconds
-        if args.world_size > 1:
-            from accelerate.utils import broadcast_object_list
-
-            # clocks differ between processes, and saving is a collective operation
-            due = broadcast_object_list([due])[0]
-        if due and state.global_step < state.max_steps:
+        late = self.ctx.now() - self.last >= self.ctx.config.execution.checkpoint_seconds
+        # clocks differ between processes, and saving is a collective operation
+        due, self.ending = any_of(args, (late, self.ctx.preemption.requested))
+        if (due or self.ending) and state.global_step < state.max_steps:
             control.should_save = True
+            control.should_training_stop = control.should_training_stop or self.ending
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if args.world_size > 1:
@@ -102,9 +110,14 @@ class Checkpoints(TrainerCallback):
             torch.distributed.barrier()
         if state.is_world_process_zero:
             name = f"checkpoint-{state.global_step}"
+            pointer = {
+                "checkpoint": name,
+                "seconds": self.spent_before + self.ctx.now() - self.started,
+                "sharding": self.ctx.config.execution.sharding,
+            }
             temporary = self.ctx.scratch / f"{RESUME_FILE}.tmp"
             with temporary.open("w") as file:
-                json.dump({"checkpoint": name, "seconds": self.spent_before + self.ctx.now() - self.started}, file)
+                json.dump(pointer, file)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self.ctx.scratch / RESUME_FILE)
@@ -112,3 +125,12 @@ class Checkpoints(TrainerCallback):
                 if old.name != name:
                     shutil.rmtree(old)
         self.last = self.ctx.now()
+        self.ended_at = state.global_step if self.ending else None
+
+    def raise_if_preempted(self) -> None:
+        """After training. Raises Preempted where it ended before its time."""
+        if self.ended_at is not None:
+            raise Preempted(
+                f"preempted: a checkpoint was saved after step {self.ended_at}. "
+                "The same command again goes on from there."
+            )

@@ -9,6 +9,12 @@ import numpy as np
 import torch
 from transformers import Trainer
 
+from dsm_repro.training.batching import filled
+from dsm_repro.training.sharding import allow_on_cpu
+
+#: the label of a token that is no target
+IGNORED = -100
+
 
 class OrderSampler(torch.utils.data.Sampler[int]):
     """The indices of a run in the order in which it takes them."""
@@ -29,10 +35,20 @@ class Ordered:
     order: Sequence[int]
     factor: Callable[[int], float]
 
-    def set_order(self, order: Sequence[int], factor: Callable[[int], float]) -> None:
-        """``order``: the rows of all steps; ``factor``: step (from 0) to the factor on the learning rate."""
-        self.order = order
+    def set_order(self, order: Sequence[int], batch_size: int, fill: int, factor: Callable[[int], float]) -> None:
+        """Args:
+        order: the rows of all steps, ``batch_size`` for each.
+        fill: a row without targets, for where forward passes and processes do not share a batch equally.
+        factor: step (from 0) to the factor on the learning rate.
+        """
+        args: Any = self.args  # type: ignore[attr-defined]
+        size = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        self.order = filled(order, batch_size, size, fill)
         self.factor = factor
+
+    def create_accelerator_and_postprocess(self) -> None:
+        allow_on_cpu(self.args)  # type: ignore[attr-defined]
+        super().create_accelerator_and_postprocess()  # type: ignore[misc]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> OrderSampler:
         return OrderSampler(self.order)
@@ -55,22 +71,33 @@ class LanguageModelTrainer(Ordered, Trainer):
 
 
 class RowDataset(torch.utils.data.Dataset[Any]):
-    """Rows of token ids; a batch is one slice of the array."""
+    """Rows of token ids, and after the last one more, of which nothing is learned; a batch is one slice of the array.
+
+    Items are ids (length) with whether they are targets, batches of them (batch × length) with one answer for each row.
+    """
 
     def __init__(self, rows: np.ndarray) -> None:
         self.rows = rows
 
-    def __len__(self) -> int:
+    @property
+    def fill(self) -> int:
+        """The row of which nothing is learned."""
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> np.ndarray:
-        return np.asarray(self.rows[index])
+    def __len__(self) -> int:
+        return len(self.rows) + 1
 
-    def __getitems__(self, indices: list[int]) -> np.ndarray:
-        return np.asarray(self.rows[indices])
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        ids, targets = self.__getitems__([index])
+        return ids[0], targets[0]
+
+    def __getitems__(self, indices: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        targets = np.asarray(indices) < self.fill
+        return np.asarray(self.rows[np.where(targets, indices, 0)]), targets
 
 
-def stack_rows(rows: np.ndarray) -> dict[str, torch.Tensor]:
+def stack_rows(batch: tuple[np.ndarray, np.ndarray]) -> dict[str, torch.Tensor]:
     """A batch of rows (batch × length) as inputs and labels; the model shifts the labels."""
-    ids = torch.from_numpy(np.asarray(rows).astype(np.int64))
-    return {"input_ids": ids, "labels": ids}
+    rows, targets = batch
+    ids = torch.from_numpy(rows.astype(np.int64))
+    return {"input_ids": ids, "labels": ids.where(torch.from_numpy(targets)[:, None], IGNORED)}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.pipeline.stage import StageContext
+from dsm_repro.pipeline.stage import StageContext, StageEnd
 from dsm_repro.training.batching import StepCosts
 
 if TYPE_CHECKING:
@@ -66,10 +66,22 @@ def seed_everything(seed: int) -> None:
 
 
 def prepare_torch(ctx: StageContext, seed: int) -> None:
-    """Threads as the worker allots them, then the seed: what every stage does before its first tensor."""
+    """Threads as the worker allots them, then the seed: what every stage does before its first tensor.
+
+    Of several processes on a machine with GPUs, each takes its own. Raises ConfigError where there are too few.
+    """
     import torch
 
     torch.set_num_threads(ctx.threads)
+    execution = ctx.config.execution
+    if "LOCAL_RANK" in os.environ and torch.cuda.is_available() and execution.device != "cpu":
+        place, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if place >= devices:
+            raise ConfigError(
+                f"execution.processes={execution.processes}: torch sees {devices} GPUs on this machine, and each "
+                f"process needs one. Set execution.processes={devices}."
+            )
+        torch.cuda.set_device(place)
     seed_everything(seed)
 
 
@@ -99,6 +111,7 @@ def checkpoint_to_resume(ctx: StageContext) -> Path | None:
 
     Raises:
         DataError: ``resume.json`` names a checkpoint that is not there.
+        ConfigError: weights were cut up in another way when it was written.
     """
     pointer = ctx.scratch / RESUME_FILE
     if not pointer.exists():
@@ -112,6 +125,13 @@ def checkpoint_to_resume(ctx: StageContext) -> Path | None:
         raise DataError(
             f"{pointer}: its checkpoint cannot be read ({error}). Delete {ctx.scratch} to start over."
         ) from error
+    sharding, asked = pointed.get("sharding", "none"), ctx.config.execution.sharding
+    if sharding != asked:
+        raise ConfigError(
+            f"execution.sharding={asked}: {checkpoint} was written with execution.sharding={sharding}, and only the "
+            f"number of processes may change. Set it to {sharding} for this stage, or delete {ctx.scratch} to start "
+            "over."
+        )
     if metric_steps(ctx) < step:
         # the metrics of the steps before the checkpoint are gone, and a record without them would be wrong
         ctx.rewind_metrics(0)
@@ -144,18 +164,31 @@ def final_loss(ctx: StageContext) -> float:
 def run_trainer(ctx: StageContext, trainer: Trainer, costs: StepCosts, opt: Optimisation) -> None:
     """Train to the last step, from the last complete checkpoint if a killed run left one.
 
+    Of several processes, only the first comes back from here: what follows is to save the model.
+
     Raises:
         ConfigError: the loss is no longer finite.
+        Preempted: the process is to end; a checkpoint was saved.
+        StageEnd: in every process but the first.
     """
     from transformers import PrinterCallback
 
     from dsm_repro.training.callbacks import Checkpoints, Ledger
+    from dsm_repro.training.sharding import check_sharded, make_whole
+    from dsm_repro.training.together import in_first
 
-    checkpoint = checkpoint_to_resume(ctx)
+    checkpoint = in_first(ctx.config.execution, lambda: checkpoint_to_resume(ctx))
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Ledger(ctx, costs, opt.section))
-    trainer.add_callback(Checkpoints(ctx))
+    checkpoints = Checkpoints(ctx)
+    trainer.add_callback(checkpoints)
+    model = trainer.model
+    check_sharded(trainer, ctx.config.execution)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    checkpoints.raise_if_preempted()
+    make_whole(trainer, model)
+    if trainer.args.process_index > 0:
+        raise StageEnd
 
 
 def train_language_model(
@@ -177,11 +210,12 @@ def train_language_model(
 
     length = int(rows.shape[1])
     costs = StepCosts.of(model_shape(model), order, [(length,)] * len(rows), opt.batch_size)
+    dataset = RowDataset(rows)
     trainer = LanguageModelTrainer(
         model=model,
         args=trainer_arguments(ctx, model, opt, dtype, length),
-        train_dataset=RowDataset(rows),
+        train_dataset=dataset,
         data_collator=stack_rows,
     )
-    trainer.set_order(order, opt.factor)
+    trainer.set_order(order, opt.batch_size, dataset.fill, opt.factor)
     run_trainer(ctx, trainer, costs, opt)

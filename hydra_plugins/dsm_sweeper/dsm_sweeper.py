@@ -54,6 +54,9 @@ class DsmSweeper(Sweeper):
         outcome = execute(sweep, dict(self.registry) or stages.registry(), self._launch)
         for arm, seed, stage, message in outcome.failures:
             print(f"failed: {arm}, seed {seed}, stage {stage}: {message}", file=sys.stderr)
+        if outcome.preempted:
+            print(f"preempted: {outcome.name} goes on with the same command", file=sys.stderr)
+            sys.exit(outcome.exit_code)
         if not outcome.executed and not outcome.failures:
             print(f"{outcome.name}: 0 stages to do, all are in the store")
         until = sweep.arms[0].config.until

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import ShardsConfig
+from dsm_repro.config.execution_schema import ShardsConfig
 from dsm_repro.corpus.shards import runner
 from dsm_repro.corpus.shards.datatrove import DatatroveRunner
 from dsm_repro.corpus.shards.pool import PoolRunner

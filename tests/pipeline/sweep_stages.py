@@ -22,8 +22,12 @@ def _run(name: str) -> Callable[[StageContext], None]:
         with (Path(ctx.config.paths.store) / "ran.txt").open("a") as f:
             f.write(f"{name} threads={ctx.threads} pid={os.getpid()}\n")
         print(f"{name} talks a lot")
-        # for tests that kill it, or fill its disk
-        time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
+        # for tests that kill it, preempt it, or fill its disk
+        ctx.preemption.patient = True
+        end = time.monotonic() + float(os.environ.get("TOY_SECONDS", "0"))
+        while time.monotonic() < end:
+            ctx.preemption.check()
+            time.sleep(0.02)
         (ctx.out / "weights.bin").write_bytes(bytes(int(os.environ.get(f"TOY_BYTES_{name.upper()}", "0"))))
         if name == "rl" and ctx.config.rl.method == "ppo" and ctx.config.rl.clip_epsilon == POISON:
             raise ValueError("the critic exploded")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -107,3 +109,25 @@ def test_threads_do_not_depend_on_what_the_store_has(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sweeper, "cores", lambda: 8)
     assert [threads_per_stage(4, width) for width in (1, 2, 3, 4, 9)] == [8, 4, 2, 2, 2]
     assert threads_per_stage(16, 32) == 1
+
+
+def test_a_preempted_sweep_starts_nothing_more_says_75_and_goes_on(store: Path) -> None:
+    sweep = expand(["pretrain=none", "rl=grpo,ppo", "until=rl"])
+    waves: list[int] = []
+
+    def launch(specs: Sequence[Path], first: int, workers: int) -> None:
+        waves.append(len(specs))
+        if len(waves) == 3:
+            one_by_one(specs[:1], first, workers)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            specs = specs[1:]
+        one_by_one(specs, first, workers)
+
+    outcome = execute(sweep, REGISTRY, launch)
+    assert (outcome.exit_code, outcome.preempted, outcome.failures) == (75, True, [])
+    assert ran(store) == {"base": 1, "sft": 1, "rl": 1}
+    told = index(store, sweep.name)
+    assert [arm["states"]["rl"] for arm in told["arms"]] == ["done", "preempted"]
+    assert told["finished"] is None and all(arm["error"] is None for arm in told["arms"])
+    assert execute(sweep, REGISTRY, one_by_one).exit_code == 0
+    assert ran(store) == {"base": 1, "sft": 1, "rl": 2}

@@ -29,6 +29,13 @@ def train(store: Path, steps: int = 10, seed: int = 1) -> Spec:
     return Spec("sft", "toy_stages:TRAIN", key, to_container(c), {}, str(store))
 
 
+def shared(store: Path, processes: int = 2, nodes: int = 1, node_command: list[str] | None = None) -> Spec:
+    c = config()
+    execution = replace(c.execution, processes=processes, nodes=nodes, node_command=node_command or [])
+    c = replace(c, execution=execution)
+    return Spec("sft", "toy_stages:SHARED", stage_key(toy_stages.SHARED, c, {}), to_container(c), {}, str(store), 4)
+
+
 def read(store: Path, parent: Spec) -> Spec:
     c = config()
     key = stage_key(toy_stages.READ, c, {"sft": parent.key})

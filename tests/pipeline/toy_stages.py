@@ -8,11 +8,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
 from dsm_repro.config.schema import Config
-from dsm_repro.pipeline.stage import Stage, StageContext
+from dsm_repro.pipeline.stage import Stage, StageContext, StageEnd
 
 #: checkpoint every so many steps
 EVERY = 2
@@ -23,7 +24,8 @@ def _steps(config: Config) -> dict[str, object]:
 
 
 def _train(ctx: StageContext) -> None:
-    """A trainer's habits: metrics per step, a checkpoint now and then, the model at the end."""
+    """A trainer's habits: metrics per step, a checkpoint now and then and before a preemption, the model at the end."""
+    ctx.preemption.patient = True
     resume = ctx.scratch / "resume.json"
     state = json.loads(resume.read_text()) if resume.exists() else {"step": 0, "value": ctx.config.seeds.sft}
     ctx.rewind_metrics(state["step"])
@@ -34,10 +36,11 @@ def _train(ctx: StageContext) -> None:
         state = {"step": step, "value": (state["value"] * 1103515245 + step) % 2**31}
         ctx.log(step, value=state["value"])
         ctx.progress(step, ctx.config.sft.steps)
-        if step % EVERY == 0:
+        if step % EVERY == 0 or ctx.preemption.requested:
             temporary = ctx.scratch / "resume.tmp"
             temporary.write_text(json.dumps(state))
             temporary.replace(resume)
+            ctx.preemption.check()
     (ctx.out / "model").mkdir(exist_ok=True)
     (ctx.out / "model" / "weights.bin").write_bytes(str(state["value"]).encode() * 20_000)
     ctx.cost.add_flops("train", 10.0 * ctx.config.sft.steps)
@@ -55,5 +58,26 @@ def _read_parent(ctx: StageContext) -> None:
     ctx.record({"parent": json.loads((ctx.parents["sft"] / "record.json").read_text())["value"]})
 
 
+def _share(ctx: StageContext) -> None:
+    """Each process leaves its number; the first one waits for all, and tells how many there were."""
+    rank, count = os.environ["RANK"], int(os.environ["WORLD_SIZE"])
+    if os.environ.get("TOY_FAIL") == rank:
+        raise ZeroDivisionError("this process has had enough")
+    if os.environ.get("TOY_DIE"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    (ctx.scratch / f"rank-{rank}").touch()
+    (ctx.out / f"written-by-{rank}").touch()
+    if rank != "0":
+        raise StageEnd
+    end = time.monotonic() + 60
+    while len(list(ctx.scratch.glob("rank-*"))) < count:
+        ctx.preemption.check()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    ctx.cost.add_flops("train", 7.0)
+    ctx.record({"processes": count, "threads": ctx.threads})
+
+
 TRAIN = Stage("sft", 1, lambda config: (), _steps, _train)
 READ = Stage("evaluate", 1, lambda config: ("sft",), lambda config: {"seed": config.seeds.evaluate}, _read_parent)
+SHARED = Stage("sft", 1, lambda config: (), lambda config: {}, _share, shared=lambda config: True)

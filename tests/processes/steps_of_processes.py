@@ -1,14 +1,13 @@
-"""Two steps of real trainers in float64, and a whole stage: in as many processes as a launcher starts.
+"""Two steps of real trainers in float64, in as many processes as a launcher starts.
 
     torchrun --nproc-per-node 2 tests/processes/steps_of_processes.py MODEL FOLDER
 
-Each process leaves FOLDER/RANK.pt with what :func:`steps` returns, and the first the artifact of the stage.
+Each process leaves FOLDER/RANK.pt with what :func:`steps` returns.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "rl"))
 
 import torch
-from rl_world import length_reward, make_config, make_context, make_trainer
+from rl_world import make_config, make_trainer
 
 #: method, its options, updates of one exploration; dapo drops groups, so that shares of rows are not shares of groups
 RUNS = (("grpo", {}, 1), ("ppo", {"critic_rate_factor": 1.0}, 2), ("dapo", {"max_draws": 2}, 1))
@@ -51,25 +50,7 @@ def steps(model: Path, scratch: Path, method: str, options: dict[str, Any], upda
     return told
 
 
-def stage(model: Path, root: Path) -> None:
-    """The whole stage in float32, with a checkpoint after every exploration but the last; then again from there.
-
-    The first artifact is left in ``root/once``, the second in ``root/out``.
-    """
-    from dsm_repro.rl import rewards
-    from dsm_repro.rl.stage import STAGE
-
-    rewards.RuleReward.__call__ = lambda self, completions: length_reward(completions)  # type: ignore[method-assign]
-    config = make_config("ppo", steps=3)
-    config.execution.checkpoint_seconds = 0.0
-    STAGE.run(make_context(root, config, model))
-    if os.environ["RANK"] == "0":
-        shutil.copytree(root / "out", root / "once")
-    STAGE.run(make_context(root, config, model))
-
-
 if __name__ == "__main__":
     start, folder = Path(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
     torch.save([steps(start, folder / "scratch", *run) for run in RUNS], folder / f"{os.environ['RANK']}.pt")
-    stage(start, folder / "stage")

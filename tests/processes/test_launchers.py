@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,27 @@ def test_hydra_runs_the_waves_with_its_launchers(
 
     assert main([*words[:-2], "until=sft"]) == 0
     assert "sft: " in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_a_preempted_command_saves_what_is_under_way_and_says_75(launcher: str, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    environment = {
+        **os.environ, "DSM_STORE": str(store), "TOY_SECONDS": "60", "PYTHONPATH": os.pathsep.join(sys.path)
+    }  # fmt: skip
+    words = ["run", "-m", f"hydra/launcher={launcher}", REGISTRY_OVERRIDE, "hydra.sweeper.report=false"]
+    words += ["until=base", "execution.workers=2", "seed=0,1,2"]
+    command = [sys.executable, "-m", "dsm_repro", *words]
+    under_way = {"basic": 1, "joblib": 2}[launcher]
+    running = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while ran(store).total() < under_way:
+        assert time.monotonic() < deadline and running.poll() is None
+        time.sleep(0.02)
+    running.terminate()
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 75 and "goes on with the same command" in said
+    # nothing that waited was begun
+    assert ran(store) == {"base": under_way}
+    (index,) = (store / "sweeps").glob("*/arms.json")
+    assert {state for arm in json.loads(index.read_text())["arms"] for state in arm["states"].values()} == {"preempted"}

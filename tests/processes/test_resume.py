@@ -11,6 +11,7 @@ from resume_stages import config_of, files, run_and_die
 from rl_methods import TRAINED_HERE, steps_reward
 from rl_world import make_context, make_model_folder
 
+from dsm_repro.config.schema import BudgetConfig
 from dsm_repro.rl import run
 from dsm_repro.rl.stage import STAGE
 
@@ -53,3 +54,20 @@ def test_killed_at_any_step_a_run_comes_to_the_same_bytes(
     STAGE.run(resumed)
     assert files(resumed.out) == files(whole.out)
     assert resumed.cost.flops == whole.cost.flops and resumed.cost.tokens == whole.cost.tokens
+
+
+def test_a_run_that_was_killed_after_its_last_step_takes_no_further_one(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows before a step that the budget is spent after it: no checkpoint may stand there."""
+    monkeypatch.setattr(run, "build_reward", lambda *args, **kwargs: steps_reward)
+    config = config_of("grpo", 0, 1)
+    config.rl.budget = BudgetConfig("tokens", 150)
+    ctx = make_context(tmp_path, copy.deepcopy(config), model)
+    STAGE.run(ctx)
+    once = files(ctx.out)
+    steps = len(once["metrics.jsonl"].splitlines())
+    assert steps > 2
+    assert json.loads((tmp_path / "scratch" / "resume.json").read_text())["checkpoint"] == f"checkpoint-{steps - 1}"
+    STAGE.run(make_context(tmp_path, copy.deepcopy(config), model))
+    assert files(ctx.out) == once

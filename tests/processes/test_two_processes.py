@@ -1,8 +1,10 @@
-"""Two processes (gloo) against one: the same completions, loss, gradient norm, metrics and weights."""
+"""Two processes (gloo) against one, in float64: the same completions, loss, gradient norm, metrics and weights.
+
+Whole stages, as the worker starts them, are in ``test_shared_training``.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -47,16 +49,3 @@ def test_two_processes_take_the_steps_of_one(model: Path, tmp_path: Path) -> Non
             assert mine == pytest.approx(alone, abs=FLOAT64_NOISE)
         explored = [line for line in first["metrics"] if "loss" not in line]
         assert second["metrics"] == explored and 0 < len(explored) < len(first["metrics"])
-    _one_artifact_that_resumes(tmp_path / "stage")
-
-
-def _one_artifact_that_resumes(root: Path) -> None:
-    """Written by one process, whole, and the same bytes from the checkpoint on."""
-    lines = [json.loads(line) for line in (root / "out" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [1, 2, 3]
-    assert json.loads((root / "scratch" / "resume.json").read_text())["checkpoint"] == "checkpoint-2"
-    paths = [path for path in (root / "once").rglob("*") if path.is_file() and path.name != "times.jsonl"]
-    names = sorted(path.relative_to(root / "once") for path in paths)
-    assert {Path("metrics.jsonl"), Path("record.json"), Path("model/model.safetensors")} <= set(names)
-    for name in names:
-        assert (root / "out" / name).read_bytes() == (root / "once" / name).read_bytes(), name

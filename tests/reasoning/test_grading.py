@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import threading
 import time
 from fractions import Fraction
@@ -182,3 +183,14 @@ def test_the_id_names_library_version_and_rules(grader: Grader) -> None:
 def test_a_bad_config_is_refused(config: GraderConfig) -> None:
     with pytest.raises(ConfigError, match=r"grader\.(name|timeout)"):
         Grader(config)
+
+
+def test_a_signal_to_every_process_of_a_job_does_not_end_the_grader(grader: Grader) -> None:
+    """Its parent has a step to finish and to save."""
+    assert grader.grade("x+1+4", "x+5").correct
+    pids = [worker.process.pid for worker in grader._pool._state.all]
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGUSR2)
+    assert grader.grade("x+1+5", "x+6").correct
+    assert [worker.process.pid for worker in grader._pool._state.all] == pids

@@ -14,7 +14,7 @@ from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.schema import Config, TinyModelConfig
 from dsm_repro.pipeline.cost import train_flops
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.training.trainer import Optimisation, prepare_torch, train_language_model
+from dsm_repro.training.trainer import Optimisation, checkpoint_to_resume, prepare_torch, train_language_model
 
 TINY = TinyModelConfig(hidden_size=32, layers=2, heads=2, intermediate_size=64, vocab_size=300, context_length=16)
 LENGTH = 16
@@ -179,3 +179,32 @@ def test_the_metrics_are_those_of_the_run(undisturbed) -> None:
 def test_divergence_is_an_error_that_names_the_learning_rate(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"test: .*Lower the learning rate"):
         train(context(tmp_path), learning_rate=1e30, max_grad_norm=0.0)
+
+
+def test_each_process_takes_a_gpu_of_its_own_and_too_few_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    ctx = context(tmp_path, processes=3)
+    ctx.config.execution.device = "auto"
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    prepare_torch(ctx, 0)
+    assert taken == [1]
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(ConfigError, match=r"execution\.processes=3: torch sees 2 GPUs .* Set execution\.processes=2"):
+        prepare_torch(ctx, 0)
+
+
+def test_a_checkpoint_in_shards_of_another_kind_is_refused(tmp_path: Path) -> None:
+    ctx = context(tmp_path, processes=2, sharding="fsdp2")
+    folder = ctx.scratch / "checkpoint-3"
+    folder.mkdir()
+    (folder / "trainer_state.json").write_text('{"global_step": 3}')
+    (ctx.scratch / "resume.json").write_text('{"checkpoint": "checkpoint-3", "seconds": 1.0, "sharding": "none"}')
+    with pytest.raises(ConfigError, match=r"execution\.sharding=fsdp2: .* written with execution\.sharding=none"):
+        checkpoint_to_resume(ctx)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import ShardsConfig
+from dsm_repro.config.execution_schema import ShardsConfig
 from dsm_repro.corpus.shards.step import Runner
 
 RUNNERS = ("pool", "datatrove")

@@ -175,6 +175,9 @@ def main() -> None:
                 os.kill(child, signal.SIGKILL)
 
     signal.signal(signal.SIGUSR1, end_child)
+    # a batch system tells every process of a job that it will end: ours ends with its parent, who may have work to save
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     generation = 0
     while True:
         generation += 1

@@ -131,7 +131,9 @@ def main(backend: str, parent: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # a batch system tells every process of a job that it will end: ours ends with its parent, who may have work to save
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     for name in limits.PRELOADED:
         importlib.import_module(name)
     try:

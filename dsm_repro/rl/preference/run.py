@@ -79,12 +79,14 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
             ledger.save,
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(Checkpoints(ctx))
+        checkpoints = Checkpoints(ctx)
+        trainer.add_callback(checkpoints)
         checkpoint = checkpoint_to_resume(ctx)
         if checkpoint is not None:
             pairs.load(checkpoint)
         ledger.begin(checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        checkpoints.raise_if_preempted()
         grader_id = grader.id
     save_model(model, tokenizer, ctx.out / "model", config.base.dtype)
     return _record(ctx, grader_id)

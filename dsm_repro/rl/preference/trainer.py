@@ -143,6 +143,8 @@ class PreferenceTrainer(Autocast, DPOTrainer):
         }
         if self.on_step(self.state.global_step, metrics, flops):
             self.control.should_training_stop = True
+            # a run that goes on from a checkpoint takes a step, and this one was the last
+            self.control.should_save = False
         self.callback_handler.on_log(self.args, self.state, self.control, shown(metrics))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:

@@ -24,6 +24,7 @@ from dsm_repro.rl.reward_model.labels import Labelled, Labeller
 from dsm_repro.rl.reward_model.score import to_batch
 from dsm_repro.rl.reward_model.train import train
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, model_shape, resolve_device, save_model
+from dsm_repro.training.together import in_first, own_share, wait_for_all
 from dsm_repro.training.trainer import final_loss, prepare_torch
 
 #: added to ``problems.seed``: the miniature's questions are neither SFT's nor RL's in their order
@@ -83,10 +84,14 @@ def _questions(ctx: StageContext) -> list[Problem]:
 def _label(
     ctx: StageContext, completer: Path, device: str, problems: Sequence[Problem]
 ) -> tuple[list[Labelled], float, str]:
-    """All labels, those of a killed run taken up; the seconds that it spent on them; the grader's id."""
+    """All labels, those of a killed run taken up; the seconds that it spent on them; the grader's id.
+
+    Of several processes each labels its share of the batches, and then reads those of all.
+    """
     config = ctx.config
     folder = ctx.scratch / "labels"
     folder.mkdir(exist_ok=True)
+    before = in_first(config.execution, lambda: sorted(folder.glob("*.json")))
     tokenizer = load_tokenizer(completer)
     sampler = load_model(completer, config.base.dtype, device)
     prompts = [formats.prompt(problem.question, "cot", config.prompts) for problem in problems]
@@ -97,18 +102,20 @@ def _label(
     with Grader(config.grader) as grader:
         labeller = Labeller(config, sampler, tokenizer, grader)
         starts = range(0, len(problems), labeller.questions_at_once)
-        for number, start in enumerate(starts):
-            path = folder / f"{number:05d}.json"
-            if path.exists():
-                part, spent = _read_part(path)
-                seconds += spent
-            else:
-                began = ctx.now()
-                part = labeller(number, problems[start : start + labeller.questions_at_once])
-                _write_part(path, part, ctx.now() - began)
+        paths = [folder / f"{number:05d}.json" for number in range(len(starts))]
+        for number in own_share(config.execution, [n for n, path in enumerate(paths) if path not in before]):
+            # nothing is lost: a batch that is there is not labelled again
+            ctx.preemption.check()
+            began = ctx.now()
+            part = labeller(number, problems[starts[number] : starts[number] + labeller.questions_at_once])
+            _write_part(paths[number], part, ctx.now() - began)
+            ctx.progress(sum(path.exists() for path in paths), len(paths), "batches labelled")
+        wait_for_all(config.execution)
+        for path in paths:
+            part, spent = _read_part(path)
+            seconds += spent if path in before else 0.0
             ctx.cost.add_flops("generate", part.flops)
             ctx.cost.add_tokens("generate", part.tokens)
-            ctx.progress(number + 1, len(starts), "batches labelled")
             parts.append(part)
         return parts, seconds, grader.id
 

@@ -93,5 +93,6 @@ def run(ctx: StageContext) -> None:
 
 
 STAGE = Stage(
-    name="reward_model", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs
-)
+    name="reward_model", version=1, parents=parents, identity=identity, run=run, estimate=estimate, inputs=inputs,
+    shared=lambda config: True,
+)  # fmt: skip

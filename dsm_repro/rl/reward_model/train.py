@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, Trainer
 
-from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.rl.reward_model.examples import Example
 from dsm_repro.rl.reward_model.model import IGNORED, label_loss
@@ -58,7 +57,8 @@ class RewardTrainer(Ordered, Trainer):
         if return_outputs or num_items_in_batch is None:
             raise TypeError("a reward model is trained, not evaluated, by its trainer")
         logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False).logits
-        return label_loss(logits[..., 0], inputs["labels"]) / num_items_in_batch
+        # gradients are averaged over processes, and labels counted in all of them
+        return label_loss(logits[..., 0], inputs["labels"]) * self.accelerator.num_processes / num_items_in_batch
 
 
 def train(ctx: StageContext, model: PreTrainedModel, examples: Sequence[Example], pad_id: int) -> StepCosts:
@@ -67,7 +67,7 @@ def train(ctx: StageContext, model: PreTrainedModel, examples: Sequence[Example]
     The rate falls linearly to 0: the paper names a rate and no schedule, and scores are to be calibrated.
 
     Raises:
-        ConfigError: more than one process, or a loss that is no longer finite.
+        ConfigError: the loss is no longer finite.
     """
     c, seed = ctx.config.reward_model, ctx.config.seeds.reward_model
     batch = min(c.batch_size, len(examples))
@@ -80,11 +80,6 @@ def train(ctx: StageContext, model: PreTrainedModel, examples: Sequence[Example]
         weight_decay=c.weight_decay, max_grad_norm=c.max_grad_norm, seed=seed,
     )  # fmt: skip
     args = trainer_arguments(ctx, model, opt, ctx.config.base.dtype, max(lengths))
-    if args.world_size > 1:
-        raise ConfigError(
-            f"started with {args.world_size} processes: reward_model runs in one. Start it with `dsm run`, without a "
-            "launcher of several processes."
-        )
     order = sorted_within_batches(order, lengths, batch)
     costs = StepCosts.of(
         replace(model_shape(model), vocab_size=1), order, [(length,) for length in lengths], opt.batch_size
@@ -92,9 +87,9 @@ def train(ctx: StageContext, model: PreTrainedModel, examples: Sequence[Example]
     trainer = RewardTrainer(
         model=model,
         args=args,
-        train_dataset=list(examples),
+        train_dataset=[*examples, Example("", [pad_id], [], [], [], False)],
         data_collator=Collator(pad_id),
     )
-    trainer.set_order(order, opt.factor)
+    trainer.set_order(order, opt.batch_size, len(examples), opt.factor)
     run_trainer(ctx, trainer, costs, opt)
     return costs

@@ -1,0 +1,48 @@
+"""``execution``: how the work is done, not what it is. Nothing here is ever part of an identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: how several processes hold a model that they train together
+SHARDINGS = ("none", "fsdp2", "zero3")
+
+
+@dataclass
+class ShardsConfig:
+    """How curation is cut up and spread; the pages that come out do not depend on it."""
+
+    #: pool (processes of this machine) | datatrove (its executors, for Slurm and Ray)
+    runner: str = "pool"
+    #: input files are taken together until they reach this size
+    shard_bytes: int = 64_000_000
+    #: what a global step (URL and near-duplicate detection) may hold in memory
+    memory_bytes: int = 1_000_000_000
+    #: runner=datatrove: local | slurm | ray, and the executor's own arguments (partition, time, ...)
+    executor: str = "local"
+    executor_options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ExecutionConfig:
+    device: str = "auto"
+    #: stages at once (None: one per core, at most 2)
+    workers: int | None = None
+    #: completions or rows in one forward pass
+    micro_batch: int = 256
+    checkpoint_seconds: float = 60.0
+    #: processes on each node that share a training stage: one for each GPU. Batches stay what they are
+    processes: int = 1
+    #: none: whole weights in each process | fsdp2, zero3: weights, gradients and optimiser cut up among them
+    sharding: str = "none"
+    nodes: int = 1
+    #: nodes > 1: a command that starts once on each node what follows it (srun --nodes=2 --ntasks-per-node=1)
+    node_command: list[str] = field(default_factory=list)
+    #: nodes > 1: HOST:PORT at which their processes meet; empty: this machine and a free port
+    rendezvous: str = ""
+    shards: ShardsConfig = field(default_factory=ShardsConfig)
+
+    @property
+    def processes_in_all(self) -> int:
+        return self.processes * self.nodes
