@@ -56,10 +56,18 @@ class ModelSpec:
     path: str | None = None
     revision: str | None = None
     tiny: TinyModelConfig | None = None
-    #: parameters, for the planner where the weights are not at hand
+    #: for the planner, where the weights are not at hand: parameters, and the shape as the model's config.json has it
     parameters: int | None = None
     hidden_size: int | None = None
     layers: int | None = None
+    intermediate_size: int | None = None
+    vocab_size: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    #: the output head is the embedding
+    tied: bool = False
+    #: query, key and value have a bias (Qwen2)
+    biases: bool = False
 
 
 @dataclass
@@ -426,6 +434,22 @@ class ShardsConfig:
 
 
 @dataclass
+class HardwareConfig:
+    """One device that stages run on, as far as it is stated and not asked of the machine."""
+
+    name: str | None = None
+    #: whether a GPU of this machine, or its memory on a CPU, takes the place of what is stated: false where the stages
+    #: run elsewhere (on a cluster) or the machine is not to be believed
+    ask: bool = True
+    memory_bytes: float | None = None
+    #: FLOP/s of dense products in bfloat16
+    peak_flops: float | None = None
+    #: shares of it that training, and writing token by token, are assumed to reach
+    utilisation: float = 0.3
+    decoding_utilisation: float = 0.05
+
+
+@dataclass
 class ExecutionConfig:
     """How the work is done, not what it is: never part of an identity."""
 
@@ -435,6 +459,7 @@ class ExecutionConfig:
     #: completions or rows in one forward pass
     micro_batch: int = 256
     checkpoint_seconds: float = 60.0
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
 
 

@@ -80,7 +80,8 @@ def inputs(config: Config) -> tuple[Path, ...]:
 
 def estimate(config: Config) -> Estimate:
     """FLOPs and tokens, taking completions at half their limit and prompts at a quarter of it."""
-    from dsm_repro.training.planning import SAVED_BYTES, TRAINING_BYTES_PER_PARAMETER, parameters, training_flops
+    from dsm_repro.rl.planning import rl_memory
+    from dsm_repro.training.planning import SAVED_BYTES, parameters, shape_notes, training_flops
 
     rl, spec = config.rl, resolve_model(config)
     completion, prompt = rl.max_completion_length / 2, rl.max_completion_length / 4
@@ -106,16 +107,14 @@ def estimate(config: Config) -> Estimate:
         steps = explorations * rl.updates_per_exploration
         notes.append(f"stops after the step at which {rl.budget.amount:.3g} {what} (about {steps:.0f} steps)")
     size = parameters(spec) or 0
-    # between rounds the reward model is trained on
-    continued = reward_model and estimator.rounds > 1
-    trained = size * TRAINING_BYTES_PER_PARAMETER * (1 + critic + continued)
     return Estimate(
         tokens=generated * explorations,
         flops=flops,
+        decoding_flops=update / 3 * explorations if flops else 0.0,
         disk_bytes=float(size * SAVED_BYTES.get(config.base.dtype, 4) * (1 + rl.snapshots)),
-        memory_bytes=float(trained + size * 4 * (reference + (reward_model and not continued))),
+        memory=rl_memory(config, estimator),
         seconds=seconds,
-        notes=tuple(notes),
+        notes=(*notes, *shape_notes(spec)),
     )
 
 
