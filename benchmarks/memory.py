@@ -37,7 +37,6 @@ CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "rl-grpo-bfloat16": (SHAPE, "rl", ("base.dtype=bfloat16",)),
     "rl-grpo-vocabulary": (WIDE, "rl", ("rl.group_size=8",)),
     "rl-ppo": (SHAPE, "rl", ("rl=ppo",)),
-    "rl-dpo": (SHAPE, "rl", ("rl=dpo",)),
     "evaluate": (SHAPE, "evaluate", ()),
     "evaluate-bfloat16": (SHAPE, "evaluate", ("base.dtype=bfloat16",)),
     "evaluate-drawn": (WIDE, "evaluate", ("evaluation.samples=2",)),

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dsm_repro.config.compose import Sweep
+from dsm_repro.config.model_path import missing
 from dsm_repro.config.resolve import CURATION, has_stage, resolve_model, resolve_source, text_phases
 from dsm_repro.config.schema import Config
 
@@ -30,15 +31,15 @@ def find_corpus_files(config: Config) -> Iterator[str]:
 
 
 def find_model(config: Config) -> Iterator[str]:
-    path = resolve_model(config).path
-    if path is None:
+    spec = resolve_model(config)
+    if spec.path is None:
         return
-    local = path.startswith((".", "/", "~")) or path.count("/") > 1
-    if local and not Path(path).expanduser().is_dir():
-        yield (
-            f"scale.models.{config.base.role}.path={path}: no such folder (seen from {Path.cwd()}). "
-            "Give a folder that holds config.json and weights, or a hub id ORGANISATION/MODEL."
-        )
+    key = f"scale.models.{config.base.role}"
+    why = missing(spec.path, spec.gguf)
+    if why is not None:
+        yield f"{key}.path={spec.path}: {why}"
+    if spec.gguf is not None and find_spec("gguf") is None:
+        yield f"{key}.gguf={spec.gguf}: reading it needs the library gguf. pip install 'dsm-repro[gguf]'."
 
 
 def find_sources(config: Config) -> Iterator[str]:

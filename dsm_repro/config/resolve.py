@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config, MixConfig, ModelSpec, SourceSpec
@@ -69,6 +70,11 @@ def training_tokens(config: Config) -> int:
 def runs_programs(config: Config) -> bool:
     """Whether the evaluation needs a sandbox."""
     return any(mode in PROGRAM_MODES for mode in config.evaluation.modes)
+
+
+def tuning_identity(config: Config) -> dict[str, Any]:
+    """What of ``tuning`` changes the result; all weights, as every run before there were adapters, says nothing."""
+    return {} if config.tuning.method == "full" else {"tuning": asdict(config.tuning)}
 
 
 def resolve_model(config: Config) -> ModelSpec:

@@ -52,9 +52,12 @@ class TinyModelConfig:
 class ModelSpec:
     """What a base role (``coder``, ``llm``, ``llama2``) means at this scale: published weights or a tiny model."""
 
-    #: hub id or local folder; None means: train ``tiny`` on the spot
+    #: hub id, local folder, or package:NAME (an installed Python package that carries the weights);
+    #: None means: train ``tiny`` on the spot
     path: str | None = None
     revision: str | None = None
+    #: a GGUF file in ``path``, whose quantised weights are converted once
+    gguf: str | None = None
     tiny: TinyModelConfig | None = None
     #: for the planner, where the weights are not at hand: parameters, and the shape as the model's config.json has it
     parameters: int | None = None
@@ -254,6 +257,21 @@ class SFTConfig:
     #: several examples in one row, each attending to itself only
     packing: bool = True
     max_grad_norm: float = 1.0
+
+
+@dataclass
+class TuningConfig:
+    """Which weights fine-tuning and reinforcement learning train; pre-training trains all."""
+
+    #: full | lora (arXiv:2106.09685: frozen weights with low-rank adapters, merged at the end of a stage)
+    method: str = "full"
+    rank: int = 16
+    #: adapters are scaled by alpha / rank
+    alpha: float = 32.0
+    #: all-linear (every linear layer but the head), or names of modules, comma-separated: q_proj,v_proj
+    targets: str = "all-linear"
+    #: how frozen weights are held: none (base.dtype) | nf4 (4 bits, arXiv:2305.14314)
+    quantise: str = "none"
 
 
 @dataclass
@@ -515,6 +533,7 @@ class Config:
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     problems: ProblemsConfig = field(default_factory=ProblemsConfig)
     sft: SFTConfig = field(default_factory=SFTConfig)
+    tuning: TuningConfig = field(default_factory=TuningConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
     rl: RLConfig = field(default_factory=RLConfig)

@@ -27,6 +27,7 @@ from dsm_repro.config.resolve import (
 )
 from dsm_repro.config.schema import TRACKERS, Config, PretrainConfig, TinyModelConfig
 from dsm_repro.config.sweep_schema import ComparisonConfig, metric_at_k, recorded_ks
+from dsm_repro.config.tuning import tuning_faults
 
 Check = Callable[[Config], Iterator[str]]
 
@@ -217,7 +218,7 @@ def _betas(key: str, beta1: float, beta2: float) -> Iterator[str]:
 
 def check_problems(config: Config) -> Iterator[str]:
     yield from _one_of("problems.source", config.problems.source, ("miniature", "jsonl"))
-    yield from _one_of("prompts", config.prompts, ("miniature", "release"))
+    yield from _one_of("prompts", config.prompts, ("miniature", "release", "smollm2"))
     yield from _probability("problems.terse_share", config.problems.terse_share)
 
 
@@ -391,6 +392,7 @@ CHECKS: tuple[Check, ...] = (
     gate_faults,
     check_problems,
     check_sft,
+    tuning_faults,
     check_rl,
     check_reward,
     check_reward_model,

@@ -12,6 +12,8 @@ import re
 
 #: raised when a rule changes
 VERSION = 1
+#: modes that ask in the wording of others
+KINDS_OF = {"router": ("cot", "pot")}
 
 _WORDS = re.compile(
     r"\b(?:prove|proof|show that|explain|justify|why|triangles?|circles?|rectangles?|squares?|polygons?|angles?|"

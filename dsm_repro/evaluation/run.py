@@ -27,6 +27,7 @@ from dsm_repro.reasoning import extraction, formats
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.programs import run_distinct
 from dsm_repro.reasoning.sandbox import Sandbox
+from dsm_repro.reasoning.tokenizer_check import check_tokenizer
 from dsm_repro.training.models import load_model, load_tokenizer, resolve_device
 from dsm_repro.training.planning import base_shape
 
@@ -98,6 +99,8 @@ class _Session:
         self.total = asked * (1 if samples == 1 else 1 + samples)
         self.done = 0
         self.tokenizer = load_tokenizer(model_folder)
+        for mode in dict.fromkeys(kind for mode in part.modes for kind in router.KINDS_OF.get(mode, (mode,))):
+            check_tokenizer(self.tokenizer, self.config.prompts, mode, f"base.role={self.config.base.role}")
         if part.engine == "transformers":
             self.model = load_model(model_folder, self.config.base.dtype, resolve_device(self.config.execution))
         else:
@@ -305,8 +308,8 @@ def _wording(config: Config, task: str) -> Wording:
 def _prompt(config: Config, mode: str) -> dict[str, Any]:
     """Names and texts of the wordings that the tasks use."""
     tasks = suite.tasks_of(config)
-    if mode == "router":
-        found = [_prompt(config, kind) for kind in ("cot", "pot")]
+    if mode in router.KINDS_OF:
+        found = [_prompt(config, kind) for kind in router.KINDS_OF[mode]]
         return {
             "prompt": f"router/{router.VERSION}: {', '.join(one['prompt'] for one in found)}",
             "prompt_text": "\n\n".join(one["prompt_text"] for one in found),

@@ -15,11 +15,13 @@ from trl import SFTTrainer
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
-from dsm_repro.finetuning.data import IGNORED, Example, Tokens, examples, fitting, pack, tokenize
+from dsm_repro.finetuning.data import IGNORED, MODES_OF, Example, Tokens, examples, fitting, pack, tokenize
 from dsm_repro.finetuning.programs import program_outputs
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning.problemset import load_problems
+from dsm_repro.reasoning.tokenizer_check import check_tokenizer
+from dsm_repro.training.adapters import held_dtype, lora_config, merged, policy_of, quantisation, tuning_record
 from dsm_repro.training.arguments import common_fields, one_device_per_process
 from dsm_repro.training.batching import StepCosts, epoch_order, sorted_within_batches
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, model_shape, resolve_device, save_model
@@ -95,9 +97,16 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
     """The stage: load, build the examples, train, save, record. Raises ConfigError, DataError."""
     config, c = ctx.config, ctx.config.sft
     prepare_torch(ctx, config.seeds.sft)
-    # weights are float32 masters while they are trained
-    model = load_model(ctx.parents[parent] / "model", "float32", resolve_device(config.execution))
-    tokenizer = load_tokenizer(ctx.parents[parent] / "model")
+    start = ctx.parents[parent] / "model"
+    model = load_model(
+        start,
+        held_dtype(config),
+        resolve_device(config.execution),
+        quantisation=quantisation(config.tuning),
+    )
+    tokenizer = load_tokenizer(start)
+    for mode in MODES_OF.get(c.format, (c.format,)):
+        check_tokenizer(tokenizer, config.prompts, mode, f"base.role={config.base.role}")
     check_length(model, c.max_length, "sft.max_length")
     problems = training_problems(config)
     outputs = program_outputs(ctx, problems) if c.format == "tool" else None
@@ -117,8 +126,9 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
         seed=config.seeds.sft,
     )
     rows = Rows.of([len(example.ids) for example in tokens], config, c.steps * c.batch_size)
-    costs = train_on_examples(ctx, model, tokenizer, tokens, rows, opt)
-    save_model(model, tokenizer, ctx.out / "model", config.base.dtype)
+    trained, costs = train_on_examples(ctx, model, tokenizer, tokens, rows, opt)
+    tuning = tuning_record(config.tuning, trained)
+    save_model(merged(trained, start, config.base.dtype), tokenizer, ctx.out / "model", config.base.dtype)
     taken = [i for place in rows.order for i in rows.rows[place]]
     ctx.record(
         {
@@ -133,6 +143,7 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
             "tokens": costs.tokens[-1],
             "target_tokens": sum(tokens[i].learnt for i in taken),
             "loss": final_loss(ctx),
+            **tuning,
         }
     )
 
@@ -183,10 +194,12 @@ def train_on_examples(
     tokens: Sequence[Tokens],
     rows: Rows,
     opt: Optimisation,
-) -> StepCosts:
-    """Train in place; returns cumulative tokens and FLOPs (padding is not counted)."""
+) -> tuple[Any, StepCosts]:
+    """Train in place; returns the model, in peft's wrapper where it was given adapters, and what each step cost.
+
+    Costs are cumulative tokens and FLOPs; padding is not counted.
+    """
     segments = [[len(tokens[i].ids) for i in row] for row in rows.rows]
-    costs = StepCosts.of(model_shape(model), rows.order, segments, opt.batch_size)
     args = TrlConfig(
         **common_fields(ctx, model, opt, ctx.config.base.dtype, max(map(sum, segments))),
         # rows come tokenised, labelled, packed and ordered: the trainer prepares nothing
@@ -209,7 +222,9 @@ def train_on_examples(
         train_dataset=Dataset.from_dict({"row": list(range(len(rows.rows)))}),
         data_collator=Collator(tokens, rows.rows, int(tokenizer.pad_token_id), ctx.config.sft.packing),  # type: ignore[arg-type]
         processing_class=tokenizer,
+        peft_config=lora_config(ctx.config.tuning),
     )
     trainer.set_order(rows.order, opt.factor)
+    costs = StepCosts.of(model_shape(policy_of(trainer.model)), rows.order, segments, opt.batch_size)
     run_trainer(ctx, trainer, costs, opt)
-    return costs
+    return trainer.model, costs

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dsm_repro.config.resolve import model_parent
+from dsm_repro.config.resolve import model_parent, tuning_identity
 from dsm_repro.config.schema import Config
 from dsm_repro.finetuning.data import MODES_OF, check_format
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
@@ -41,6 +41,7 @@ def identity(config: Config) -> Any:
         "prompts": [template_id(mode, config.prompts) for mode in modes],
         "dtype": config.base.dtype,
         "seed": config.seeds.sft,
+        **tuning_identity(config),
     }
     if "tool" in modes:
         # the examples hold what the sandbox made of the programs, and the grader drops those that are wrong
@@ -65,8 +66,8 @@ def estimate(config: Config) -> Estimate:
     longest = (
         c.max_length if c.packing else min(c.max_length, LONGEST_EXAMPLE.get(config.problems.source, c.max_length))
     )
-    memory = trainer_memory(config, c.batch_size, longest, fused=True)
-    return training_estimate(config, c.steps * c.batch_size * length, length, memory=memory)
+    memory = trainer_memory(config, c.batch_size, longest, fused=True, tuned=True)
+    return training_estimate(config, c.steps * c.batch_size * length, length, memory=memory, tuned=True)
 
 
 def run(ctx: StageContext) -> None:

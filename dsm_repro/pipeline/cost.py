@@ -23,6 +23,8 @@ class ModelShape:
     tied: bool = True
     #: query, key and value have a bias (Qwen2)
     biases: bool = False
+    #: weights of low-rank adapters, in all layers together; the others are frozen where there are any
+    adapter_parameters: int = 0
 
     @property
     def key_width(self) -> int:
@@ -47,16 +49,34 @@ class ModelShape:
 def pass_flops(shape: ModelShape, tokens: float, pairs: float, scored: float) -> float:
     """FLOPs of passing ``tokens`` tokens through the model forward.
 
-    Matrix products of the layers, 2·tokens·layers·block; of the output head, 2·scored·vocab·hidden; attention
-    scores and values, 4·layers·hidden·pairs.
+    Matrix products of the layers, 2·tokens·layers·block; of the output head, 2·scored·vocab·hidden; of adapters,
+    2·tokens·adapters; attention scores and values, 4·layers·hidden·pairs.
 
     Args:
         pairs: (query, key) pairs that attention multiplies out: a dense kernel computes the masked ones of the
             causal square too, and so does torch's FLOP counter.
         scored: positions on which the output head is computed.
     """
+    frozen, attention = _products(shape, tokens, pairs, scored)
+    return frozen + 2.0 * tokens * shape.adapter_parameters + attention
+
+
+def _products(shape: ModelShape, tokens: float, pairs: float, scored: float) -> tuple[float, float]:
+    """FLOPs forward of the model's own weights, and of attention."""
     dense = 2.0 * (tokens * shape.layers * shape.block_parameters + scored * shape.vocab_size * shape.hidden_size)
-    return dense + 4.0 * shape.layers * shape.hidden_size * pairs
+    return dense, 4.0 * shape.layers * shape.hidden_size * pairs
+
+
+def update_flops(shape: ModelShape, tokens: float, pairs: float, scored: float) -> float:
+    """FLOPs of a forward and a backward pass; arguments as in :func:`pass_flops`.
+
+    A backward pass computes gradients of inputs and of weights, each as dear as the forward pass. Beneath adapters the
+    weights are frozen and need none (and nothing asks for the gradient of the first layer's inputs, which is counted).
+    """
+    forward = pass_flops(shape, tokens, pairs, scored)
+    if not shape.adapter_parameters:
+        return 3.0 * forward
+    return 3.0 * forward - _products(shape, tokens, pairs, scored)[0]
 
 
 def forward_flops(shape: ModelShape, tokens: int, sum_squared_lengths: float) -> float:
@@ -65,8 +85,8 @@ def forward_flops(shape: ModelShape, tokens: int, sum_squared_lengths: float) ->
 
 
 def train_flops(shape: ModelShape, tokens: int, sum_squared_lengths: float) -> float:
-    """FLOPs of a forward and a backward pass."""
-    return 3.0 * forward_flops(shape, tokens, sum_squared_lengths)
+    """FLOPs of a forward and a backward pass over whole sequences."""
+    return update_flops(shape, tokens, sum_squared_lengths, tokens)
 
 
 def generation_flops(shape: ModelShape, prompt_tokens: int, total_tokens: int, sum_squared_lengths: float) -> float:

@@ -15,6 +15,10 @@ from dsm_repro.pipeline.stage import Estimate
 #: numbers of processes that are tried where one device is too small
 PROCESSES = (2, 4, 8, 16, 32, 64)
 
+#: stages that obey ``tuning``, and those that several processes can share
+TUNED = ("sft", "rl")
+SHARED = ("base", "prior", "pretrain", "sft", "rl")
+
 Estimator = Callable[[Config], Estimate]
 
 
@@ -48,6 +52,11 @@ def listed(parts: MemoryParts) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {gigabytes(size)}" for name, size in parts.parts().items())
 
 
+def needed(parts: MemoryParts, expected: Estimate, device: Device) -> float:
+    """Bytes that a stage takes of the memory that it is held against: processes on a CPU share the machine's."""
+    return parts.total * (expected.devices if device.kind == "cpu" else 1)
+
+
 def of_stage(stage: str, config: Config, estimate: Estimator, device: Device) -> Misfit | None:
     """The stage, where one of its processes needs more than it can have; None where it fits or nobody knows.
 
@@ -61,18 +70,18 @@ def of_stage(stage: str, config: Config, estimate: Estimator, device: Device) ->
             return None
         advice = (f"use a machine of {gigabytes(expected.memory_bytes)} or more",)
         return Misfit(stage, expected.memory_bytes, available, "this machine", None, advice)
-    limit = device.memory_bytes
-    if limit is None or parts.total <= limit:
+    limit, total = device.memory_bytes, needed(parts, expected, device)
+    if limit is None or total <= limit:
         return None
     # the first of each kind is the smallest change
     kinds: dict[str, str] = {}
     for change, changed in _changes(stage, config):
         kind = " ".join(word.partition("=")[0] for word in change.split())
-        if kind not in kinds and _fits(estimate, changed, limit):
+        if kind not in kinds and _fits(estimate, changed, device):
             kinds[kind] = change
     larger = "a machine" if device.kind == "cpu" else "a device"
-    found = (*(f"set {change}" for change in kinds.values()), f"use {larger} of {gigabytes(parts.total)} or more")
-    return Misfit(stage, parts.total, limit, device.name, parts, found)
+    found = (*(f"set {change}" for change in kinds.values()), f"use {larger} of {gigabytes(total)} or more")
+    return Misfit(stage, total, limit, device.name, parts, found)
 
 
 def at_once(peaks: Sequence[tuple[str, float]], workers: int, available: float | None) -> Misfit | None:
@@ -96,12 +105,13 @@ def refuse(misfits: Sequence[str]) -> None:
         raise ConfigError("\n".join([*lines, escape]))
 
 
-def _fits(estimate: Estimator, config: Config, limit: float) -> bool:
+def _fits(estimate: Estimator, config: Config, device: Device) -> bool:
     try:
-        parts = estimate(config).memory
+        expected = estimate(config)
     except ConfigError:  # a batch that so many processes cannot share
         return False
-    return parts is not None and parts.total <= limit
+    parts, limit = expected.memory, device.memory_bytes
+    return parts is not None and limit is not None and needed(parts, expected, device) <= limit
 
 
 def _changes(stage: str, config: Config) -> Iterator[tuple[str, Config]]:
@@ -120,11 +130,17 @@ def _changes(stage: str, config: Config) -> Iterator[tuple[str, Config]]:
             replace(config, reward_model=replace(config.reward_model, sampling_rows=rows)),
         )
         rows //= 2
-    if {"processes", "sharding"} <= {field.name for field in fields(config.execution)}:
+    if stage in TUNED and config.tuning.method == "full":
+        adapters = replace(config, tuning=replace(config.tuning, method="lora"))
+        yield "tuning=lora (adapters, another experiment)", adapters
+        yield "tuning=lora (adapters, another experiment) execution.micro_batch=1", _change(adapters, micro_batch=1)[1]
+    if {"processes", "sharding"} <= {field.name for field in fields(config.execution)} and stage in SHARED:
+        # reinforcement learning keeps whole weights in each process
+        shared: dict[str, Any] = {} if stage == "rl" else {"sharding": "fsdp2"}
         for count in PROCESSES:
-            yield _change(config, processes=count, sharding="fsdp2")
+            yield _change(config, processes=count, **shared)
         for count in PROCESSES:
-            yield _change(config, processes=count, sharding="fsdp2", micro_batch=1)
+            yield _change(config, processes=count, **shared, micro_batch=1)
 
 
 def _change(config: Config, **values: Any) -> tuple[str, Config]:

@@ -20,9 +20,9 @@ GRADIENT_BYTES = 4
 MOMENT_BYTES = 8
 #: bytes of a number in a product
 PRODUCT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-#: what a process holds before any model: torch, transformers and TRL on a CPU (measured: benchmarks/README.md); on a GPU
-#: its context, cuBLAS workspaces and communication (assumed, nobody has measured it here)
-FRAMEWORK_BYTES = {"cpu": 0.8e9, "cuda": 1.0e9}
+#: what a process holds before any model: on a CPU torch, transformers and TRL (measured: benchmarks/README.md), on a
+#: GPU its context, cuBLAS workspaces and communication (assumed, nobody has measured it here)
+FRAMEWORK_BYTES = {"cpu": 0.6e9, "cuda": 1.0e9}
 
 #: bytes for each (token, vocabulary entry) at the peak of a head with its backward pass, as the head is computed:
 #: transformers' loss keeps the log-probabilities and two gradients of them; ``rl.batch.completion_logps`` keeps logits
@@ -56,15 +56,15 @@ class Placement:
 class Held:
     """A model on a device.
 
-    ``dtype`` is that of the products, ``weight_bytes`` what a stored weight takes; ``trainable`` the number of weights
-    that learn, where not all do (adapters).
+    ``dtype`` is that of the products, ``weight_bytes`` what a stored weight takes; ``adapters`` the number of weights
+    that learn beside them, in float32, where they do not learn themselves.
     """
 
     shape: ModelShape
     dtype: str
     device: str
     placement: Placement = Placement()
-    trainable: int | None = None
+    adapters: int | None = None
     weight_bytes: float = MASTER_BYTES
 
     @property
@@ -73,7 +73,7 @@ class Held:
 
     @property
     def learning(self) -> int:
-        return self.shape.parameters if self.trainable is None else self.trainable
+        return self.shape.parameters if self.adapters is None else self.adapters
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def resident(model: Held) -> MemoryParts:
     """Weights and moments of a model in training, which are there from the first step to the last."""
     shards = model.placement.shards
     return MemoryParts(
-        weights=model.weight_bytes * model.shape.parameters / shards,
+        weights=(model.weight_bytes * model.shape.parameters + MASTER_BYTES * (model.adapters or 0)) / shards,
         moments=MOMENT_BYTES * model.learning / shards,
     )
 
@@ -138,7 +138,7 @@ def gradients(model: Held) -> float:
     embedding = GRADIENT_BYTES * shape.vocab_size * shape.hidden_size * (2 if shape.tied else 1)
     held = GRADIENT_BYTES * model.learning / place.shards
     buckets = held if place.processes > 1 and place.shards == 1 else 0.0
-    return held + buckets + (embedding if model.trainable is None else 0.0)
+    return held + buckets + (embedding if model.adapters is None else 0.0)
 
 
 def copies(model: Held) -> float:

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dsm_repro.config.compose import Sweep
-from dsm_repro.config.schema import ExecutionConfig
 from dsm_repro.pipeline import fit
 from dsm_repro.pipeline.detectable import Detectable, of_sweep
 from dsm_repro.pipeline.device import Device, device_of
@@ -158,12 +157,11 @@ def _row(
     node: Node, sweep: Sweep, store: Store, estimate: Estimate, past: dict[str, list[PastRun]], device: Device
 ) -> Row:
     hit = store.has(node.stage, node.key)
-    processes = processes_of(node.config.execution)
     seconds, basis = None, "in the store"
     if not hit:
         if node.stage not in past:
             past[node.stage] = past_runs(store, node.stage)
-        seconds, basis = expected_seconds(estimate, past[node.stage], device, processes)
+        seconds, basis = expected_seconds(estimate, past[node.stage], device)
     parts = estimate.memory
     on_gpu = device.kind == "cuda" and parts is not None
     return Row(
@@ -176,10 +174,10 @@ def _row(
         seconds=seconds,
         basis=basis,
         disk_bytes=estimate.disk_bytes,
-        memory_bytes=estimate.memory_bytes if parts is None else parts.total,
+        memory_bytes=estimate.memory_bytes if parts is None else fit.needed(parts, estimate, device),
         phase="" if parts is None else parts.phase,
         parts={} if parts is None else parts.parts(),
-        gpu_hours=(seconds or 0.0) * processes / 3600 if on_gpu else 0.0,
+        gpu_hours=(seconds or 0.0) * estimate.devices / 3600 if on_gpu else 0.0,
         notes=list(estimate.notes),
     )
 
@@ -198,14 +196,7 @@ def past_runs(store: Store, stage: str) -> list[PastRun]:
     return runs
 
 
-def processes_of(execution: ExecutionConfig) -> int:
-    """Devices that one stage takes."""
-    return getattr(execution, "processes", None) or 1
-
-
-def expected_seconds(
-    estimate: Estimate, runs: Sequence[PastRun], device: Device, processes: int = 1
-) -> tuple[float, str]:
+def expected_seconds(estimate: Estimate, runs: Sequence[PastRun], device: Device) -> tuple[float, str]:
     """(seconds, what they rest on): past runs of a comparable size scaled by FLOPs, else FLOPs over an assumed rate."""
     like = [run for run in runs if estimate.flops / COMPARABLE <= run.flops <= estimate.flops * COMPARABLE]
     if like and estimate.flops > 0:
@@ -214,7 +205,7 @@ def expected_seconds(
         return statistics.median(run.seconds for run in runs), "past runs here"
     writing = estimate.decoding_flops
     seconds = (estimate.flops - writing) / device.rate + writing / device.decoding_rate
-    return seconds / processes + estimate.seconds, f"assumed {device.said}"
+    return seconds / estimate.devices + estimate.seconds, f"assumed {device.said}"
 
 
 def _makespan(graph: Graph, seconds: dict[str, float], workers: int) -> float:

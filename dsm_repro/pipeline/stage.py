@@ -32,6 +32,8 @@ class Estimate:
     memory_bytes: float = 0.0
     #: of a device; None where the stage uses none, or the model's shape is not known
     memory: MemoryParts | None = None
+    #: devices that work on it together
+    devices: int = 1
     #: seconds where FLOPs say nothing (parsing, sandboxed programs), added to FLOPs / rate
     seconds: float = 0.0
     #: remarks for the reader of the plan ("clipping is inert at one update per exploration")

@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.model_path import folder_of, is_local, missing
 from dsm_repro.config.resolve import resolve_model
 from dsm_repro.config.schema import Config, ModelSpec, TinyModelConfig
 from dsm_repro.miniature.text import KINDS, fingerprint
 from dsm_repro.miniature.tokenizer import SAMPLE_CHARACTERS
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.pretraining.schedule import multi_step
-from dsm_repro.training.models import is_local
 from dsm_repro.training.planning import SAVED_BYTES, parameters, shape_notes, trainer_memory, training_estimate
 from dsm_repro.training.trainer import steps_and_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+#: raised when weights out of a GGUF file would be others
+GGUF_CONVERSION = 1
 #: one initialisation for all roles
 INITIALISATION_SEED = 1
 WARMUP_SHARE = 0.1
@@ -60,7 +62,8 @@ def identity(config: Config) -> Any:
     if tiny is None:
         # a local folder enters by its content, through inputs
         name = None if inputs(config) else spec.path
-        return {"path": name, "revision": spec.revision, "dtype": config.base.dtype}
+        converted = {"gguf": GGUF_CONVERSION} if spec.gguf else {}
+        return {"path": name, "revision": spec.revision, "dtype": config.base.dtype, **converted}
     kinds = {kind for kind, share in tiny.text.items() if share > 0} | set(SAMPLE_CHARACTERS)
     return {
         "tiny": asdict(tiny),
@@ -72,7 +75,10 @@ def identity(config: Config) -> Any:
 
 def inputs(config: Config) -> tuple[Path, ...]:
     spec, tiny = _spec(config)
-    return (Path(spec.path).expanduser(),) if tiny is None and spec.path and is_local(spec.path) else ()
+    if tiny is not None or not spec.path or not is_local(spec.path):
+        return ()
+    folder = folder_of(spec.path) or Path(spec.path)
+    return (folder / spec.gguf if spec.gguf else folder,)
 
 
 def estimate(config: Config) -> Estimate:
@@ -99,11 +105,19 @@ def _publish(ctx: StageContext, spec: ModelSpec) -> None:
     """Published weights, checked and stored in ``base.dtype``."""
     from dsm_repro.training.models import load_model, load_tokenizer, save_model
 
-    dtype = ctx.config.base.dtype
-    path = Path(spec.path).expanduser() if spec.path and is_local(spec.path) else str(spec.path)
-    model = load_model(path, dtype, "cpu", spec.revision)
-    save_model(model, load_tokenizer(path, spec.revision), ctx.out / "model", dtype)
-    ctx.record({"source": str(spec.path), "revision": spec.revision, "parameters": model.num_parameters()})
+    dtype, source = ctx.config.base.dtype, str(spec.path)
+    path = folder_of(source) if is_local(source) else source
+    if path is None:
+        raise ConfigError(f"scale.models.{ctx.config.base.role}.path={source}: {missing(source, spec.gguf)}")
+    if spec.gguf:
+        from dsm_repro.training.gguf import load_gguf
+
+        model, tokenizer = load_gguf(Path(path), spec.gguf)
+    else:
+        model, tokenizer = load_model(path, dtype, "cpu", spec.revision), load_tokenizer(path, spec.revision)
+    save_model(model, tokenizer, ctx.out / "model", dtype)
+    quantised = {"gguf": spec.gguf} if spec.gguf else {}
+    ctx.record({"source": source, "revision": spec.revision, "parameters": model.num_parameters(), **quantised})
 
 
 def _make(ctx: StageContext, tiny: TinyModelConfig) -> None:

@@ -39,6 +39,11 @@ class Template:
     failure: str
     #: prompts for questions in Chinese, where they differ
     chinese: dict[str, str] = field(default_factory=dict)
+    #: what stands between a prompt and the worked solution, or the program, that the model must write
+    before_words: str = " "
+    before_program: str = "\n"
+    #: the wording is one user's turn in the chat format of a model family; checked against the tokenizer's own
+    chat: bool = False
     #: in an evaluation, whoever has not ended the text is asked to go on, with an answer of the tool or without
     goes_on: bool = False
 
@@ -94,6 +99,26 @@ TEMPLATES = {
         # the release leaves a call without a program unanswered, and goes on with what the length limit cut
         goes_on=True,
     ),
+    # the requests of the release in the chat format of SmolLM2-Instruct, its own system message included
+    "smollm2": Template(
+        version=1,
+        prompts={
+            mode: "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+            f"<|im_start|>user\n{{question}}\n{request}<|im_end|>\n<|im_start|>assistant\n"
+            for mode, request in {
+                "cot": "Please reason step by step, and put your final answer within \\boxed{}.",
+                # ours: "integrate natural language reasoning with programs" tells a small model little
+                "pot": "Please write a Python program that computes the answer and prints it.",
+            }.items()
+        },
+        fenced=True,
+        call="```output",
+        answer="\n{output}\n```\n",
+        failure="Runtime errors: {error}",
+        before_words="",
+        before_program="",
+        chat=True,
+    ),
 }
 
 #: a fenced program; a completion cut by the token limit may lack the closing fence
@@ -122,16 +147,17 @@ def prompt(question: str, mode: str, template: str, language: str = "en") -> str
 
 
 def cot_target(text: str, template: str) -> str:
-    """What the model must write after a ``cot`` prompt: a space, then the worked solution (no end-of-text token)."""
+    """What the model must write after a ``cot`` prompt: the worked solution (no end-of-text token)."""
     _wording("cot", template)
-    return " " + text.strip()
+    return _template(template).before_words + text.strip()
 
 
 def pot_target(program: str, template: str) -> str:
-    """What the model must write after a ``pot`` prompt: a newline, then the program (no end-of-text token)."""
+    """What the model must write after a ``pot`` prompt: the program on lines of its own (no end-of-text token)."""
     _wording("pot", template)
     body = program.strip("\r\n").rstrip()
-    return f"\n```python\n{body}\n```" if _template(template).fenced else f"\n{body}"
+    start = _template(template).before_program
+    return f"{start}```python\n{body}\n```" if _template(template).fenced else f"{start}{body}"
 
 
 def tool_target(program: str, output: str, answer: str, template: str) -> tuple[Passage, ...]:
@@ -167,6 +193,11 @@ def calls_tool(passage: str, template: str) -> bool:
 def call_of(template: str) -> str:
     """What the model writes to have its program run."""
     return _template(template).call
+
+
+def is_chat(template: str) -> bool:
+    """Whether prompts are turns of a chat format, which the model's tokenizer must share."""
+    return _template(template).chat
 
 
 def goes_on(template: str) -> bool:

@@ -53,6 +53,15 @@ def problem_files(config: ProblemsConfig, *splits: str) -> tuple[Path, ...]:
 
 
 def _read(path: Path, key: str, count: int | None) -> Iterator[Problem]:
+    return map(problem_of, problem_rows(path, key, count))
+
+
+def problem_rows(path: Path, key: str, count: int | None = None) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file's first ``count`` lines, each checked to be a problem; ``key`` names the file.
+
+    Raises:
+        DataError: a file that cannot be read, or a line without a question or an answer.
+    """
     number = 0
     try:
         with path.open(encoding="utf-8") as lines:
@@ -60,7 +69,9 @@ def _read(path: Path, key: str, count: int | None) -> Iterator[Problem]:
                 if count is not None and number > count:
                     return
                 if line.strip():
-                    yield problem_of(json.loads(line))
+                    row = json.loads(line)
+                    problem_of(row)
+                    yield row
     except OSError as error:
         raise DataError(f"{key}={path}: cannot be read ({error.strerror}). Give an existing file.") from error
     except (ValueError, KeyError, TypeError) as error:

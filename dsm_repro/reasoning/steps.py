@@ -22,6 +22,7 @@ _ENDS = {
     # a point inside a number is followed by a digit, not by white space
     "miniature": re.compile(r"\S[^\n]*?(?:[.!?](?=\s)|(?=\n))"),
     "release": re.compile(r"\S[^\n]*(?=\n)"),
+    "smollm2": re.compile(r"\S[^\n]*(?=\n)"),
 }
 
 

@@ -7,7 +7,7 @@ Conventions, the same for every method:
 * the last token of a completion is never an input: nothing is predicted from it;
 * the output head is counted where it is computed, on the positions that predict a completion token;
 * attention is counted as dense kernels compute it, masked pairs included;
-* a backward pass is two forward passes; a head or layer recomputed to save memory is not counted again.
+* a backward pass is two forward passes, less what frozen weights need not; a head or layer recomputed to save memory is not counted again.
 
 So the count depends on the rollouts, not on micro-batches or hardware. ``tests/rl/test_accounting.py`` holds it
 against ``torch.utils.flop_counter`` on the functions that do the work.
@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from dsm_repro.pipeline import cost
 from dsm_repro.pipeline.cost import ModelShape, pass_flops
 
 
@@ -75,7 +76,7 @@ def forward(shape: ModelShape, lengths: Lengths) -> float:
 
 def train(shape: ModelShape, lengths: Lengths) -> float:
     """A forward and a backward pass."""
-    return 3.0 * forward(shape, lengths)
+    return cost.update_flops(shape, lengths.read_tokens, lengths.scoring_pairs, lengths.completion_tokens)
 
 
 def critic_train(shape: ModelShape, lengths: Lengths) -> float:

@@ -26,7 +26,9 @@ class Critic(nn.Module):
         super().__init__()
         self.backbone = backbone
         weight = next(backbone.parameters())
-        self.head = nn.Linear(backbone.config.hidden_size, 1, dtype=weight.dtype, device=weight.device)
+        # the head is trained, so it is not held in less than float32
+        dtype = torch.promote_types(weight.dtype, torch.float32) if weight.is_floating_point() else torch.float32
+        self.head = nn.Linear(backbone.config.hidden_size, 1, dtype=dtype, device=weight.device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -81,12 +83,13 @@ class Regression:
         self.max_grad_norm = trainer.args.max_grad_norm
         kind, options = Trainer.get_optimizer_cls_and_kwargs(trainer.args, critic.backbone)
         decayed = set(trainer.get_decay_parameter_names(critic))
+        trained = [(n, p) for n, p in critic.named_parameters() if p.requires_grad]
         groups = [
             {
-                "params": [p for n, p in critic.named_parameters() if n in decayed],
+                "params": [p for n, p in trained if n in decayed],
                 "weight_decay": trainer.args.weight_decay,
             },
-            {"params": [p for n, p in critic.named_parameters() if n not in decayed], "weight_decay": 0.0},
+            {"params": [p for n, p in trained if n not in decayed], "weight_decay": 0.0},
         ]
         self.optimizer: torch.optim.Optimizer = kind(groups, **{**options, "lr": learning_rate})
 

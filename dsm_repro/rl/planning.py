@@ -12,6 +12,7 @@ from dsm_repro.pipeline.memory import (
     SCORING_HEAD,
     Held,
     MemoryParts,
+    Placement,
     activations,
     copies,
     gradients,
@@ -27,7 +28,15 @@ from dsm_repro.rl.estimators import Estimator
 from dsm_repro.rl.sizes import HEAD_TOKENS, LARGEST_LAID_OUT, rows_at_once
 from dsm_repro.training.batching import RECOMPUTE_FROM, split_batch
 from dsm_repro.training.batching import rows_at_once as trainer_rows
-from dsm_repro.training.planning import PROMPT_TOKENS, in_training, shape_of, stored
+from dsm_repro.training.planning import PROMPT_TOKENS, in_training, placement_of, shape_of, stored
+
+#: the module that trains on preference pairs, in one process
+PREFERENCE = "dsm_repro.rl.preference.run"
+
+
+def rl_processes(config: Config, estimator: Estimator) -> int:
+    """Processes that share the stage ``rl``; each holds whole weights."""
+    return 1 if estimator.runner == PREFERENCE else placement_of(config).processes
 
 
 def prompt_tokens(config: Config) -> int:
@@ -41,34 +50,34 @@ def rl_memory(config: Config, estimator: Estimator) -> MemoryParts | None:
     shape = shape_of(resolve_model(config))
     if shape is None:
         return None
-    policy, rl = in_training(config, shape), config.rl
-    value = replace(policy, shape=without_head(shape), trainable=None)
-    processes, shards = policy.placement.processes, policy.placement.shards
+    policy, rl = in_training(config, shape, Placement(rl_processes(config, estimator)), tuned=True), config.rl
+    value = replace(policy, shape=without_head(shape))
     prompt, limit = prompt_tokens(config), rl.max_completion_length
-    frozen = 4.0 * shape.parameters / shards
+    # with adapters, the policy without them
+    apart = (estimator.needs_reference or estimator.offline) and policy.adapters is None
     judged = 4.0 * value.shape.parameters
     # between rounds the reward model is trained on
     continued = has_stage(config, "reward_model") and estimator.rounds > 1
     held = replace(
         resident(policy),
         critic=resident(value).total if estimator.needs_critic else 0.0,
-        reference=frozen if estimator.needs_reference or estimator.offline else 0.0,
+        reference=4.0 * shape.parameters if apart else 0.0,
         reward_model=judged * (3 if continued else 1) if has_stage(config, "reward_model") else 0.0,
         framework=FRAMEWORK_BYTES[policy.device],
     )
-    questions = -(-rl.questions_per_step // processes)
+    questions = -(-rl.questions_per_step // policy.placement.processes)
     # a frozen model's weights are cast for each product anew, and not kept
     writer = replace(policy, weight_bytes=policy.product_bytes) if estimator.offline else policy
     phases = {
         "rollouts": writing(writer, questions * rl.group_size, questions, prompt, limit, rl.top_p < 1, laid_out(policy))
     }
-    if estimator.runner.endswith("preference.run"):
+    if estimator.runner == PREFERENCE:
         phases["update"] = _pairs(policy, max(2, config.execution.micro_batch // 2 * 2), prompt + limit)
     else:
         rows = min(rows_at_once(config.execution.micro_batch, policy.device), questions * rl.group_size)
         phases |= _passes(policy, value, rows, min(rows, questions), prompt, limit, estimator)
     if continued:
-        model = replace(value, placement=type(value.placement)())
+        model = in_training(config, value.shape, Placement())
         rows = rows_at_once(config.execution.micro_batch, policy.device)
         phases["reward model's update"] = MemoryParts(
             reward_model=judged + copies(model) + activations(model, rows * (prompt + limit), False)
@@ -121,7 +130,7 @@ def reward_model_memory(config: Config) -> MemoryParts | None:
         return None
     c, prompt, limit = config.reward_model, prompt_tokens(config), config.rl.max_completion_length
     completer = stored(config, shape)
-    model = replace(in_training(config, without_head(shape)), placement=completer.placement)
+    model = in_training(config, without_head(shape), Placement())
     length = prompt + limit
     rows, _ = split_batch(c.batch_size, trainer_rows(config.execution.micro_batch, model.device, length))
     questions = max(c.sampling_rows // c.samples, 1)

@@ -18,6 +18,7 @@ from transformers import (
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
+from dsm_repro.reasoning.tokenizer_check import check_tokenizer
 from dsm_repro.rl import estimators
 from dsm_repro.rl.arguments import grpo_config
 from dsm_repro.rl.budget import Ledger
@@ -30,6 +31,15 @@ from dsm_repro.rl.rewards import build_reward
 from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
 from dsm_repro.rl.snapshots import Snapshots, save_copy
 from dsm_repro.rl.trainer import PolicyGradientTrainer
+from dsm_repro.training.adapters import (
+    add_adapters,
+    held_dtype,
+    lora_config,
+    merged,
+    quantisation,
+    tuning_record,
+    uses_adapters,
+)
 from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, resolve_device, save_model
@@ -73,13 +83,26 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     processes = Processes(args.process_index, args.world_size, args.device)
     processes.check(rl.questions_per_step)
     _keep_out(ctx, processes)
-    # weights are trained in float32; base.dtype is that of the products and of what is saved
-    model, tokenizer = load_model(start, "float32", device), load_tokenizer(start)
+    # weights are trained in float32, or frozen beneath adapters; base.dtype is that of the products and of what is saved
+    held, tuning = held_dtype(config), config.tuning
+    model = load_model(start, held, device, quantisation=quantisation(tuning))
+    tokenizer = load_tokenizer(start)
+    check_tokenizer(tokenizer, config.prompts, rl.mode, f"base.role={config.base.role}")
     _check_room(model, tokenizer, prompts, rl.max_completion_length)
-    critic = Critic(load_model(start, "float32", device).base_model) if estimator.needs_critic else None
+    critic = None
+    if estimator.needs_critic:
+        backbone = load_model(start, held, device, quantisation=quantisation(tuning)).base_model
+        add_adapters(backbone, tuning)
+        critic = Critic(backbone)
+    # with adapters, the reference is the policy without them
     outside_loss = (estimator.needs_reference or estimator.offline) and estimator.loss_kl_coefficient == 0.0
-    reference = load_model(start, "float32", device).requires_grad_(False) if outside_loss else None
-    snapshots = Snapshots(ctx, lambda folder: save_copy(model, tokenizer, folder, config.base.dtype))
+    apart = outside_loss and not uses_adapters(tuning)
+    reference = load_model(start, held, device).requires_grad_(False) if apart else None
+
+    def save(folder: Path) -> None:
+        save_copy(trainer.model, tokenizer, folder, config.base.dtype, start)
+
+    snapshots = Snapshots(ctx, save)
     ledger = Ledger(ctx, snapshots if rl.snapshots else None, processes.count)
     with Grader(config.grader) as grader, open_sandbox(ctx) as sandbox:
         reward = build_reward(ctx, grader)
@@ -87,7 +110,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
         task = Task(questions, prompts, answers, build_sampler(ctx, tokenizer, sandbox))
         trainer = PolicyGradientTrainer(
             model, tokenizer, args, rl, task, estimator, critic, reference, config.execution.micro_batch, ledger,
-            ledger.save, build_rounds(ctx, estimator, reward, ledger),
+            ledger.save, build_rounds(ctx, estimator, reward, ledger), lora_config(tuning),
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(ExplorationCheckpoints(ctx, rl.updates_per_exploration))
@@ -97,8 +120,10 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
         processes.first(lambda: ledger.begin(checkpoint))
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         grader_id, backend = grader.id, sandbox.backend if sandbox is not None else None
-    processes.first(lambda: save_model(model, tokenizer, ctx.out / "model", config.base.dtype))
-    return processes.first(lambda: _record(ctx, grader_id, backend))
+    told = tuning_record(tuning, trainer.model)
+    policy = merged(trainer.model, start, config.base.dtype)
+    processes.first(lambda: save_model(policy, tokenizer, ctx.out / "model", config.base.dtype))
+    return processes.first(lambda: {**_record(ctx, grader_id, backend), **told})
 
 
 def _keep_out(ctx: StageContext, processes: Processes) -> None:

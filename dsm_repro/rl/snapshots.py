@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pipeline.store import write_text
+from dsm_repro.training.adapters import merged
 from dsm_repro.training.models import save_model
 from dsm_repro.training.snapshots import FOLDER, SNAPSHOTS_FILE, read
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 
 class Snapshots:
@@ -83,6 +84,9 @@ class Snapshots:
         write_text(self.ctx.out / SNAPSHOTS_FILE, json.dumps(self.taken, indent=1))
 
 
-def save_copy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str) -> None:
-    """Write the model as the stage's end does, in ``dtype``, and leave the one that is trained as it is."""
-    save_model(copy.deepcopy(model), tokenizer, folder, dtype)
+def save_copy(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str, start: Path) -> None:
+    """Write the model as the stage's end does, in ``dtype``, and leave the one that is trained as it is.
+
+    ``start`` is where it was loaded from.
+    """
+    save_model(merged(copy.deepcopy(model), start, dtype), tokenizer, folder, dtype)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.resolve import has_stage, model_parent, resolve_model
+from dsm_repro.config.resolve import has_stage, model_parent, resolve_model, tuning_identity
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.reasoning import answers
@@ -26,6 +26,7 @@ def identity(config: Config) -> dict[str, Any]:
     """What changes the result: the method's own settings, the reward and its grader, questions, wording, seed."""
     estimator = estimators.build(config.rl)
     _check_reward(config, estimator)
+    _check_tuning(config, estimator)
     rl = asdict(config.rl)
     # those that the method uses are among its own numbers
     for knob in ("method", "options", "clip_epsilon", "kl_coefficient", "std_ddof", "std_guard"):
@@ -54,6 +55,7 @@ def identity(config: Config) -> dict[str, Any]:
         "prompts": config.prompts,
         "seed": config.seeds.rl,
         "dtype": config.base.dtype,
+        **tuning_identity(config),
         **({} if mode == "cot" else _programs(config)),
     }
 
@@ -64,6 +66,15 @@ def _check_reward(config: Config, estimator: estimators.Estimator) -> None:
             f"reward.kind={config.reward.kind}: rl={config.rl.method} needs a reward at the end of each step (§4.1.3). "
             "Set reward=process, or rl=grpo."
         )
+
+
+def _check_tuning(config: Config, estimator: estimators.Estimator) -> None:
+    if config.tuning.method == "full" or (estimator.rounds == 1 and estimator.runner == "dsm_repro.rl.run"):
+        return
+    raise ConfigError(
+        f"tuning.method={config.tuning.method}: rl={config.rl.method} needs a reference policy that is more than the "
+        "model without its adapters, and trains all weights. Set tuning=full, or another method."
+    )
 
 
 def _programs(config: Config) -> dict[str, Any]:
@@ -80,14 +91,22 @@ def inputs(config: Config) -> tuple[Path, ...]:
 
 def estimate(config: Config) -> Estimate:
     """FLOPs and tokens, taking completions at half their limit and prompts at a quarter of it."""
-    from dsm_repro.rl.planning import rl_memory
-    from dsm_repro.training.planning import SAVED_BYTES, parameters, shape_notes, training_flops
+    from dsm_repro.rl.planning import rl_memory, rl_processes
+    from dsm_repro.training.planning import (
+        SAVED_BYTES,
+        adapter_parameters,
+        base_shape,
+        parameters,
+        shape_notes,
+        training_flops,
+    )
 
     rl, spec = config.rl, resolve_model(config)
     completion, prompt = rl.max_completion_length / 2, rl.max_completion_length / 4
     generated = rl.questions_per_step * rl.group_size * completion
     tokens = generated + rl.questions_per_step * prompt
-    update = training_flops(spec, tokens, completion + prompt) or 0.0
+    adapters = adapter_parameters(base_shape(config), config.tuning)
+    update = training_flops(spec, tokens, completion + prompt, adapters) or 0.0
     estimator = estimators.build(rl)
     critic, reference = estimator.needs_critic, estimator.needs_reference or estimator.offline
     reward_model = has_stage(config, "reward_model")
@@ -113,6 +132,7 @@ def estimate(config: Config) -> Estimate:
         decoding_flops=update / 3 * explorations if flops else 0.0,
         disk_bytes=float(size * SAVED_BYTES.get(config.base.dtype, 4) * (1 + rl.snapshots)),
         memory=rl_memory(config, estimator),
+        devices=rl_processes(config, estimator),
         seconds=seconds,
         notes=(*notes, *shape_notes(spec)),
     )

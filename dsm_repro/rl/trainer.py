@@ -8,12 +8,14 @@ show that TRL's own loss agrees on the same batch). Methods differ in their esti
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
+from peft import PeftConfig
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
@@ -31,6 +33,7 @@ from dsm_repro.rl.exploration import Explorer, Task
 from dsm_repro.rl.iteration import Rounds
 from dsm_repro.rl.precision import Autocast
 from dsm_repro.rl.sizes import rows_at_once
+from dsm_repro.training.adapters import policy_of
 from dsm_repro.training.models import model_shape
 
 EXTRA_STATE = "rl_state.pt"
@@ -46,6 +49,7 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
             whether to stop. Of several processes, only the first calls it, and what it says holds for all.
         on_checkpoint: called with the folder of a checkpoint, to put more into it; by the first process only.
         rounds: the outer iterations of Algorithm 1, where a method has them.
+        adapters: trained in place of the model's own weights. The reference is then the policy without them.
         reference: the frozen reference policy of a method whose loss has no KL term; else TRL loads it. A method
             that learns from completions of the starting model draws them from it.
     """
@@ -64,6 +68,7 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         on_step: Callable[[int, Metrics, dict[str, float]], bool],
         on_checkpoint: Callable[[Path], None],
         rounds: Rounds | None = None,
+        adapters: PeftConfig | None = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -71,7 +76,10 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
             args=args,
             train_dataset=Dataset.from_dict({"prompt": list(task.prompts)}),
             processing_class=tokenizer,
+            peft_config=adapters,
         )
+        #: the language model itself: what the mathematics works on
+        self.policy = policy_of(self.model)
         # GRPO's loss has a reference, which TRL loads; PPO's is in the reward, and TRL knows nothing of it
         self.reference: Any = self.ref_model if self.ref_model is not None else reference
         self.rl, self.task, self.estimator, self.critic = rl, task, estimator, critic
@@ -79,7 +87,7 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         if estimator.needs_critic != (critic is not None):
             raise ValueError(f"{type(estimator).__name__}: needs_critic={estimator.needs_critic}, critic={critic}")
         self.micro_batch = rows_at_once(micro_batch, args.device.type)
-        self.shape = model_shape(model)
+        self.shape = model_shape(self.policy)
         self.processes = Processes(args.process_index, args.world_size, args.device)
         self.explorer = Explorer(
             rl, task, estimator, tokenizer, self.eos_token_ids, self.shape, args.seed, self.processes
@@ -102,9 +110,8 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         """Sample, reward, score with the reference, estimate advantages: §4.1, before any update of ``step``."""
         rl = self.rl
         if self.rounds is not None:
-            self._spend(self.rounds.before(self.model, self.reference))
-        explorer = self.reference if self.estimator.offline else self.model
-        with self.compute_loss_context_manager(), _evaluating(explorer):
+            self._spend(self.rounds.before(self.policy, self.reference))
+        with self._explorer() as explorer, self.compute_loss_context_manager(), _evaluating(explorer):
             found = self.explorer(explorer, step // rl.updates_per_exploration)
         if self.rounds is not None:
             self.rounds.after(found)
@@ -112,7 +119,8 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         ref_logps = self._reference_logps(batch, found.logps.dtype) if self.estimator.needs_reference else None
         self._spend(found.flops)
         if ref_logps is not None:
-            self._spend({"reference": accounting.forward(self.shape, found.lengths)})
+            frozen = replace(self.shape, adapter_parameters=0)
+            self._spend({"reference": accounting.forward(frozen, found.lengths)})
         metrics["kl"] = (
             None if ref_logps is None else _masked_mean(objectives.k3(found.logps, ref_logps), batch.written)
         )
@@ -129,11 +137,24 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         advantages = self.estimator.advantages(signals, values)
         return Experience(batch, advantages, weights, ref_logps, found.lengths, metrics, returns)
 
+    @contextlib.contextmanager
+    def _start(self) -> Iterator[Any]:
+        """The frozen reference policy: a model of its own, or the policy with its adapters switched off."""
+        if self.reference is not None:
+            yield self.reference
+            return
+        with self.model.disable_adapter():
+            yield self.policy
+
+    def _explorer(self) -> contextlib.AbstractContextManager[Any]:
+        """Who writes the completions."""
+        return self._start() if self.estimator.offline else contextlib.nullcontext(self.policy)
+
     def _reference_logps(self, batch: Batch, dtype: torch.dtype) -> Tensor:
         parts = []
-        with torch.no_grad(), self.compute_loss_context_manager():
+        with torch.no_grad(), self._start() as reference, self.compute_loss_context_manager():
             for index, part in self.processes.micro_batches(batch, self.micro_batch):
-                parts.append((index, completion_logps(self.reference, part, self.rl.temperature)))
+                parts.append((index, completion_logps(reference, part, self.rl.temperature)))
         result = torch.zeros(batch.completion_ids.shape, dtype=dtype, device=self.args.device)
         for index, logps in parts:
             result[index, : logps.shape[1]] = logps
@@ -158,7 +179,7 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
                 self.experience.batch, self.experience.metrics, lambda i, values: returns[i, : values.shape[1]]
             )
         # `model` is in a wrapper where there are several processes, which averages gradients if it is called
-        loss = self.batch_loss(self.model, self.experience, self.accelerator.backward)
+        loss = self.batch_loss(self.policy, self.experience, self.accelerator.backward)
         self.processes.add_gradients(self.model.parameters())
         self._spend(accounting.update_flops(self.shape, self.experience.lengths, self.critic is not None))
         return loss

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.config.model_path import is_local
 from dsm_repro.config.schema import ExecutionConfig
 from dsm_repro.pipeline.cost import ModelShape
 
@@ -32,10 +33,12 @@ def resolve_device(execution: ExecutionConfig) -> str:
     return "cuda" if available and execution.device != "cpu" else "cpu"
 
 
-def load_model(path: str | Path, dtype: str, device: str, revision: str | None = None) -> PreTrainedModel:
+def load_model(
+    path: str | Path, dtype: str, device: str, revision: str | None = None, quantisation: Any = None
+) -> PreTrainedModel:
     """A causal language model from a local folder or a hub id, on ``device``, in evaluation mode.
 
-    Attention runs through torch's ``scaled_dot_product_attention``. The tokenizer beside the weights
+    ``quantisation`` (``training.adapters.quantisation``) holds its weights in fewer bits. Attention runs through torch's ``scaled_dot_product_attention``. The tokenizer beside the weights
     is checked: each of its tokens must have an embedding.
 
     Raises:
@@ -49,7 +52,7 @@ def load_model(path: str | Path, dtype: str, device: str, revision: str | None =
     if dtype not in DTYPES:
         raise ConfigError(f"base.dtype={dtype}: use one of {', '.join(DTYPES)}.")
     _check_local(path)
-    _no_progress_bars()
+    no_progress_bars()
     try:
         model, loading = AutoModelForCausalLM.from_pretrained(
             str(path),
@@ -57,6 +60,7 @@ def load_model(path: str | Path, dtype: str, device: str, revision: str | None =
             dtype=getattr(torch, dtype),
             attn_implementation="sdpa",
             output_loading_info=True,
+            **({} if quantisation is None else {"quantization_config": quantisation, "device_map": {"": device}}),
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unreadable(path, revision, "model", error) from error
@@ -66,7 +70,8 @@ def load_model(path: str | Path, dtype: str, device: str, revision: str | None =
         raise DataError(f"{path}: {len(missing)} weights are missing ({missing[0]}, ...). Copy the folder again.")
     check_fit(model, load_tokenizer(path, revision), str(path))
     model.eval()
-    return model.to(torch.device(device))  # type: ignore[arg-type,no-any-return]
+    # a quantised one is where it was loaded to, and cannot be moved
+    return model if quantisation is not None else model.to(torch.device(device))  # type: ignore[arg-type,no-any-return]
 
 
 def load_tokenizer(path: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
@@ -104,7 +109,7 @@ def save_model(
     """
     import torch
 
-    _no_progress_bars()
+    no_progress_bars()
     directory.mkdir(parents=True, exist_ok=True)
     if dtype is not None:
         model.to(getattr(torch, dtype))
@@ -136,7 +141,9 @@ def check_length(model: PreTrainedModel, length: int, key: str) -> None:
 
 
 def model_shape(model: PreTrainedModel | PretrainedConfig) -> ModelShape:
-    """What the FLOP formulas need, from a model or its config."""
+    """What the FLOP formulas need, from a model (its adapters included) or its config."""
+    from dsm_repro.training.adapters import adapter_parameters
+
     config: Any = getattr(model, "config", model)
     return ModelShape(
         hidden_size=config.hidden_size,
@@ -145,21 +152,15 @@ def model_shape(model: PreTrainedModel | PretrainedConfig) -> ModelShape:
         vocab_size=config.vocab_size,
         heads=config.num_attention_heads,
         kv_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
+        adapter_parameters=0 if model is config else adapter_parameters(model),
     )
 
 
-def _no_progress_bars() -> None:
+def no_progress_bars() -> None:
     """Progress is the worker's to show, by stage and step."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-
-
-def is_local(path: str | Path) -> bool:
-    """Whether a model path means a folder: it exists, or no hub id could look like it."""
-    text = str(path)
-    named = text.startswith((".", "/", "~")) or text.count("/") > 1
-    return isinstance(path, Path) or named or Path(text).exists()
 
 
 def _check_local(path: str | Path) -> None:

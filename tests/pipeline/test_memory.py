@@ -141,8 +141,8 @@ def test_logits_at_the_peak_of_each_head(dtype: str) -> None:
         with torch.no_grad(), products(dtype):
             completion_logps(model, batch, 1.0)
 
-    assert memory.LOSS_HEAD == pytest.approx(peak_bytes(loss) / entries, rel=0.1)
-    assert memory.SCORED_HEAD == pytest.approx(peak_bytes(scored) / entries, rel=0.1)
+    assert pytest.approx(peak_bytes(loss) / entries, rel=0.1) == memory.LOSS_HEAD
+    assert pytest.approx(peak_bytes(scored) / entries, rel=0.1) == memory.SCORED_HEAD
     assert memory.SCORING_HEAD[dtype] == pytest.approx(peak_bytes(scoring) / entries, rel=0.1)
 
 
@@ -200,7 +200,7 @@ def test_shards_share_what_is_held_and_copies_do_not() -> None:
 
 
 def test_only_weights_that_learn_have_gradients_and_moments() -> None:
-    adapters = Held(SHAPE, "bfloat16", "cuda", trainable=1_000, weight_bytes=2)
-    assert memory.resident(adapters) == MemoryParts(weights=2 * SHAPE.parameters, moments=8_000)
+    adapters = Held(SHAPE, "bfloat16", "cuda", adapters=1_000, weight_bytes=2)
+    assert memory.resident(adapters) == MemoryParts(weights=2 * SHAPE.parameters + 4_000, moments=8_000)
     assert memory.gradients(adapters) == 4_000
     assert memory.copies(adapters) == 0

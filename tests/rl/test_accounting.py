@@ -16,10 +16,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from dsm_repro.config.schema import TuningConfig
 from dsm_repro.pipeline.cost import ModelShape, forward_flops, generation_flops
 from dsm_repro.rl import accounting, packed, rollouts
 from dsm_repro.rl.batch import Batch, completion_logps
 from dsm_repro.rl.critic import Critic, accumulate
+from dsm_repro.training.adapters import add_adapters
 from dsm_repro.training.models import model_shape
 
 TOLERANCE = 0.005
@@ -100,6 +102,23 @@ def test_the_critic(model: LlamaForCausalLM, lengths: tuple[list[int], list[list
     critic = Critic(model.base_model)
     updated = counted(lambda: accumulate(critic, whole, len(whole), lambda index, values: torch.ones_like(values)))
     assert accounting.critic_train(model_shape(model), told) == pytest.approx(updated, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("lengths", EQUAL.values(), ids=EQUAL)
+@pytest.mark.parametrize("name", SHAPES)
+def test_adapters_need_no_gradient_of_frozen_weights(name: str, lengths: tuple[list[int], list[list[int]]]) -> None:
+    model = make(name)
+    add_adapters(model, TuningConfig(method="lora", rank=4))
+    whole, shape, told = batch(*lengths), model_shape(model), accounting.Lengths(*lengths)
+    with torch.no_grad():
+        scored = counted(lambda: completion_logps(model, whole, 1.0))
+    assert accounting.forward(shape, told) == pytest.approx(scored, rel=TOLERANCE)
+    updated = counted(lambda: completion_logps(model, whole, 1.0).sum().backward())
+    # nothing asks for the gradient of the first layer's inputs, which the count takes along
+    hidden, kv = shape.hidden_size, shape.hidden_size * shape.kv_heads // shape.heads
+    first = 2.0 * told.read_tokens * hidden * (hidden + 2 * kv + 3 * 4)
+    assert accounting.train(shape, told) - first == pytest.approx(updated, rel=TOLERANCE)
+    assert accounting.train(shape, told) < 0.85 * 3 * accounting.forward(shape, told)
 
 
 def padded(lengths: accounting.Lengths) -> accounting.Lengths:

@@ -62,7 +62,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
             f"started with {args.world_size} processes: rl=dpo runs in one. Start it with `dsm run`, without a "
             "launcher of several processes."
         )
-    snapshots = Snapshots(ctx, lambda folder: save_copy(model, tokenizer, folder, config.base.dtype))
+    snapshots = Snapshots(ctx, lambda folder: save_copy(model, tokenizer, folder, config.base.dtype, start))
     ledger = Ledger(ctx, snapshots if rl.snapshots else None)
     with Grader(config.grader) as grader, open_sandbox(ctx) as sandbox:
         answers = build_answers(ctx, build_reward(ctx, grader), tokenizer, sandbox)
