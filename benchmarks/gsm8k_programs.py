@@ -18,9 +18,9 @@ from dsm_repro.config.schema import GraderConfig, SandboxConfig
 from dsm_repro.reasoning.extraction import extract
 from dsm_repro.reasoning.formats import pot_target, program_of
 from dsm_repro.reasoning.grading import Grader
-from dsm_repro.reasoning.solutions import summary, with_programs
 from dsm_repro.reasoning.programs import run_distinct
 from dsm_repro.reasoning.sandbox import Sandbox
+from dsm_repro.reasoning.solutions import summary, with_programs
 
 TEMPLATE = "release"
 WORKERS = 2

@@ -99,8 +99,8 @@ class _Session:
         self.total = asked * (1 if samples == 1 else 1 + samples)
         self.done = 0
         self.tokenizer = load_tokenizer(model_folder)
-        for mode in dict.fromkeys(kind for mode in part.modes for kind in router.KINDS_OF.get(mode, (mode,))):
-            check_tokenizer(self.tokenizer, self.config.prompts, mode, f"base.role={self.config.base.role}")
+        for kind in dict.fromkeys(kind for mode in part.modes for kind in router.KINDS_OF.get(mode, (mode,))):
+            check_tokenizer(self.tokenizer, self.config.prompts, kind, f"base.role={self.config.base.role}")
         if part.engine == "transformers":
             self.model = load_model(model_folder, self.config.base.dtype, resolve_device(self.config.execution))
         else:

@@ -53,6 +53,8 @@ class Detectable:
     comparisons: int
     #: assumed standard deviation over seeds of the true difference; 0 where nothing is trained
     seed_sd: float
+    #: whether that is what the last report of the sweep showed
+    seen: bool
     #: where the arms disagree on ``DISCORDANT_SHARE`` of the problems, and on ``UNPAIRED_SHARE``, the worst there is
     usual: float | None
     worst: float | None
@@ -63,7 +65,8 @@ class Detectable:
         what = f"{self.a} against {self.b} ({self.mode}): {self.problems} problems x {self.seeds} seeds"
         if self.usual is None or self.worst is None:
             return f"{what} decide nothing: one seed does not tell what another would have given."
-        seeds = f"seeds differ by {100 * self.seed_sd:g} points" if self.seed_sd else "nothing depends on a seed"
+        seeds = f"seeds differ by {100 * self.seed_sd:.2g} points" if self.seed_sd else "nothing depends on a seed"
+        seeds += ", as in the last report" if self.seen else ""
         return (
             f"{what} detect a difference of {100 * self.usual:.1f} points (arms disagree on {DISCORDANT_SHARE:.0%}) to "
             f"{100 * self.worst:.1f} ({UNPAIRED_SHARE:.0%}); {seeds}, 80% power at 5% over {self.comparisons} "
@@ -71,8 +74,11 @@ class Detectable:
         )
 
 
-def of_sweep(sweep: Sweep) -> list[Detectable]:
-    """One entry for each comparison of accuracies; the formula is not for the shares that Maj@K and Pass@K are."""
+def of_sweep(sweep: Sweep, past_sd: float | None = None) -> list[Detectable]:
+    """One entry for each comparison of accuracies; the formula is not for the shares that Maj@K and Pass@K are.
+
+    ``past_sd`` is what seeds differed by in the last report, where there is one.
+    """
     arms = {arm.name: arm for arm in sweep.arms}
     count = len(sweep.claim.comparisons)
     found = []
@@ -81,12 +87,14 @@ def of_sweep(sweep: Sweep) -> list[Detectable]:
         if problems is None or c.metric != "accuracy":
             continue
         seeds = len({arm.seed for arm in sweep.arms if arm.name == c.a})
-        seed_sd = ASSUMED_SEED_SD if _trained(arms[c.a]) or _trained(arms[c.b]) else 0.0
+        trained = _trained(arms[c.a]) or _trained(arms[c.b])
+        seed_sd = (ASSUMED_SEED_SD if past_sd is None else past_sd) if trained else 0.0
         usual, worst = (
             minimum_detectable(problems, seeds, seed_sd, share, count) for share in (DISCORDANT_SHARE, UNPAIRED_SHARE)
         )
         mode = " against ".join(dict.fromkeys((c.mode, c.mode_b or c.mode)))
-        found.append(Detectable(c.a, c.b, mode, problems, seeds, count, seed_sd, usual, worst))
+        seen = trained and past_sd is not None
+        found.append(Detectable(c.a, c.b, mode, problems, seeds, count, seed_sd, seen, usual, worst))
     return found
 
 

@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dsm_repro.config.compose import Sweep
+from dsm_repro.config.paths import reports_dir
 from dsm_repro.pipeline import fit
 from dsm_repro.pipeline.detectable import Detectable, of_sweep
 from dsm_repro.pipeline.device import Device, device_of
 from dsm_repro.pipeline.graph import Graph, LoadStage, Node
 from dsm_repro.pipeline.provenance import cores, hardware
+from dsm_repro.pipeline.spread import past_seed_sd
 from dsm_repro.pipeline.stage import Estimate
 from dsm_repro.pipeline.store import Store
 
@@ -115,7 +117,7 @@ def make(sweep: Sweep, graph: Graph, store: Store, load: LoadStage, missing: Seq
         name=sweep.name,
         scale=sweep.arms[0].config.scale.name,
         rows=rows,
-        detectable=of_sweep(sweep),
+        detectable=of_sweep(sweep, past_seed_sd(reports_dir(sweep.arms[0].config), sweep)),
         unique=len(rows),
         separate=graph.separate,
         to_do=len(to_do),

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: a stand-in for a question
 QUESTION = "How many are 2 and 3?"
+#: a stand-in for a turn
+TURN = "what the user says"
 #: what answers are made of: indentation, a fence, braces behind a backslash
 ANSWER = "def add(a, b):\n    return a + b\n\n```python\nprint(add(2, 3))\n```\nThe answer is $\\boxed{5}$."
 
@@ -40,13 +42,10 @@ def _check_chat(tokenizer: PreTrainedTokenizerBase, template: str, mode: str, wh
         raise ConfigError(
             f"prompts={template}: {where} has no chat template, so it was not trained on turns. Set prompts=release."
         )
-    request = asked.rpartition(QUESTION)[2]
-    # the user's turn: from the question to the first token that is no text
-    ends = [asked.find(token, len(asked) - len(request)) for token in tokenizer.all_special_tokens]
-    end = min((place for place in ends if place >= 0), default=len(asked))
-    turn = {"role": "user", "content": asked[asked.rindex(QUESTION) : end]}
+    turn = {"role": "user", "content": TURN}
     rendered = str(tokenizer.apply_chat_template([turn], tokenize=False, add_generation_prompt=True))
-    if rendered != asked:
+    before, _, after = rendered.partition(TURN)
+    if not (asked.startswith(f"{before}{QUESTION}") and asked.endswith(after)):
         raise ConfigError(
             f"prompts={template}: {where} would be asked {asked!r}, and its own chat template says {rendered!r}. "
             "Choose the wording of its family, or prompts=release."

@@ -7,7 +7,8 @@ Conventions, the same for every method:
 * the last token of a completion is never an input: nothing is predicted from it;
 * the output head is counted where it is computed, on the positions that predict a completion token;
 * attention is counted as dense kernels compute it, masked pairs included;
-* a backward pass is two forward passes, less what frozen weights need not; a head or layer recomputed to save memory is not counted again.
+* a backward pass is two forward passes, less the gradients that frozen weights do without; a head or layer recomputed
+  to save memory is not counted again.
 
 So the count depends on the rollouts, not on micro-batches or hardware. ``tests/rl/test_accounting.py`` holds it
 against ``torch.utils.flop_counter`` on the functions that do the work.

@@ -16,6 +16,7 @@ from dsm_repro.pipeline.memory import (
     activations,
     copies,
     gradients,
+    kept_back,
     passing,
     peak,
     prompt_keys,
@@ -103,12 +104,16 @@ def _passes(
         passes["scoring"] = MemoryParts(activations=passing(policy, tokens), logits=head * entries)
     if estimator.needs_critic:
         kept = activations(value, tokens, False) + prompt_keys(value, rows, prompt, packed)
-        passes["critic's update"] = MemoryParts(critic=gradients(value) + copies(value), activations=kept)
+        passes["critic's update"] = MemoryParts(
+            critic=gradients(value) + copies(value), activations=kept, allocator=kept_back(value, kept)
+        )
+    kept = activations(policy, tokens, False) + prompt_keys(policy, rows, prompt, packed)
     passes["update"] = MemoryParts(
         gradients=gradients(policy),
         copies=copies(policy),
-        activations=activations(policy, tokens, False) + prompt_keys(policy, rows, prompt, packed),
+        activations=kept,
         logits=SCORED_HEAD * entries,
+        allocator=kept_back(policy, kept),
     )
     return passes
 

@@ -83,7 +83,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     processes = Processes(args.process_index, args.world_size, args.device)
     processes.check(rl.questions_per_step)
     _keep_out(ctx, processes)
-    # weights are trained in float32, or frozen beneath adapters; base.dtype is that of the products and of what is saved
+    # trained in float32, or frozen beneath adapters; base.dtype is that of the products and of what is saved
     held, tuning = held_dtype(config), config.tuning
     model = load_model(start, held, device, quantisation=quantisation(tuning))
     tokenizer = load_tokenizer(start)

@@ -38,8 +38,9 @@ def load_model(
 ) -> PreTrainedModel:
     """A causal language model from a local folder or a hub id, on ``device``, in evaluation mode.
 
-    ``quantisation`` (``training.adapters.quantisation``) holds its weights in fewer bits. Attention runs through torch's ``scaled_dot_product_attention``. The tokenizer beside the weights
-    is checked: each of its tokens must have an embedding.
+    ``quantisation`` (``training.adapters.quantisation``) holds its weights in fewer bits. Attention runs through
+    torch's ``scaled_dot_product_attention``. The tokenizer beside the weights is checked: each of its tokens must have
+    an embedding.
 
     Raises:
         ConfigError: unknown dtype, a path that does not exist, a tokenizer that does not fit.

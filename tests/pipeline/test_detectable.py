@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from scipy import stats
 
 from dsm_repro.config.compose import expand
+from dsm_repro.config.errors import DataError
 from dsm_repro.pipeline.detectable import minimum_detectable, of_sweep, t_quantile
+from dsm_repro.pipeline.spread import LEAST, past_seed_sd
 
 
 @pytest.mark.parametrize("df", [1, 2, 4, 9])
@@ -56,3 +60,39 @@ def test_a_sweep_of_trained_arms_and_one_of_published_weights() -> None:
     assert all(d.usual is None and "decide nothing" in d.sentence for d in one_seed)
     published = of_sweep(expand(["sweep=released_weights"]))
     assert published and all("nothing depends on a seed" in d.sentence for d in published)
+
+
+def results(root: Path, scale: str, by_arm: dict[str, list[float]]) -> None:
+    """A report's results with these accuracies (%) of the seeds 0, 1, ..."""
+    arms = [
+        {"arm": name, "accuracy": {"cot": {"by_seed": [{"seeds": [i], "accuracy": a} for i, a in enumerate(values)]}}}
+        for name, values in by_arm.items()
+    ]
+    (root / "data_mix").mkdir(exist_ok=True)
+    (root / "data_mix" / "results.json").write_text(json.dumps({"scale": scale, "arms": arms}))
+
+
+def test_the_spread_of_the_last_report_takes_the_place_of_the_assumed_one(tmp_path: Path) -> None:
+    sweep = expand(["sweep=data_mix"])
+    assert past_seed_sd(tmp_path, sweep) is None
+    # a − b: 1, 3, 5 (variance 4); a − c: 0, 0, 6 (variance 12): pooled 8
+    results(tmp_path, "mini", {"a": [20, 22, 24], "b": [19, 19, 19], "c": [20, 22, 18]})
+    spread = past_seed_sd(tmp_path, sweep)
+    assert spread == pytest.approx(math.sqrt(8) / 100)
+    seen, assumed = of_sweep(sweep, spread)[0], of_sweep(sweep)[0]
+    assert seen.usual is not None and assumed.usual is not None and seen.usual > assumed.usual
+    assert "seeds differ by 2.8 points, as in the last report" in seen.sentence
+    assert "last report" not in assumed.sentence
+
+
+def test_what_another_scale_or_two_seeds_showed_is_no_guide(tmp_path: Path) -> None:
+    sweep = expand(["sweep=data_mix"])
+    results(tmp_path, "smoke", {"a": [20, 22, 24], "b": [19, 19, 19], "c": [20, 22, 18]})
+    assert past_seed_sd(tmp_path, sweep) is None
+    results(tmp_path, "mini", {"a": [20, 22], "b": [19, 19], "c": [20, 22]})
+    assert past_seed_sd(tmp_path, sweep) is None
+    results(tmp_path, "mini", {"a": [20, 22, 24], "b": [19, 21, 23], "c": [20, 22, 24]})
+    assert past_seed_sd(tmp_path, sweep) == LEAST
+    (tmp_path / "data_mix" / "results.json").write_text("{}")
+    with pytest.raises(DataError, match=r"results\.json: not a report's results"):
+        past_seed_sd(tmp_path, sweep)

@@ -30,9 +30,12 @@ def test_a_program_comes_back_from_its_target(template: str) -> None:
 
 @pytest.mark.parametrize("template", formats.TEMPLATES)
 @pytest.mark.parametrize("target", [formats.cot_target, formats.pot_target])
-def test_a_target_starts_with_one_space_or_newline(template: str, target: Callable[[str, str], str]) -> None:
+def test_a_target_starts_with_one_space_or_newline_where_its_prompt_ends_in_neither(
+    template: str, target: Callable[[str, str], str]
+) -> None:
     text = target("text\n", template)
-    assert text[0] in " \n" and not text[1].isspace()
+    assert not text[1].isspace()
+    assert text[0].isspace() != formats.prompt("q", "cot", template)[-1].isspace()
 
 
 def test_only_fences_cost_tokens_in_the_release() -> None:
@@ -56,8 +59,9 @@ def test_program_of(completion: str, template: str, program: str | None) -> None
 
 
 def test_ids_differ_between_modes_and_templates() -> None:
-    ids = {formats.template_id(mode, template) for mode in formats.MODES for template in formats.TEMPLATES}
-    assert len(ids) == len(formats.MODES) * len(formats.TEMPLATES)
+    pairs = [(mode, name) for name, template in formats.TEMPLATES.items() for mode in template.prompts]
+    assert len({formats.template_id(mode, template) for mode, template in pairs}) == len(pairs)
+    assert {mode for mode, _ in pairs} == set(formats.MODES)
 
 
 @pytest.mark.parametrize(("mode", "template"), [("cot", "nosuch"), ("nosuch", "release")])

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.schema import ProblemsConfig
-from dsm_repro.reasoning.solutions import main
 from dsm_repro.reasoning.gsm8k_programs import REASONS, convert
 from dsm_repro.reasoning.problemset import load_problems
+from dsm_repro.reasoning.solutions import main
 
 DATA = os.environ.get("DSM_DATA")
 

@@ -1,4 +1,4 @@
-"""Reinforcement learning of adapters: what is frozen stays, the reference is the policy without them, resume is exact."""
+"""RL of adapters: what is frozen stays, the reference is the policy without them, resume is exact."""
 
 from __future__ import annotations
 
