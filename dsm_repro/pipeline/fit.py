@@ -137,9 +137,10 @@ def _changes(stage: str, config: Config) -> Iterator[tuple[str, Config]]:
     if {"processes", "sharding"} <= {field.name for field in fields(config.execution)} and stage in SHARED:
         # reinforcement learning keeps whole weights in each process
         shared: dict[str, Any] = {} if stage == "rl" else {"sharding": "fsdp2"}
-        for count in PROCESSES:
+        counts = [n for n in PROCESSES if stage != "rl" or config.rl.questions_per_step % n == 0]
+        for count in counts:
             yield _change(config, processes=count, **shared)
-        for count in PROCESSES:
+        for count in counts:
             yield _change(config, processes=count, **shared, micro_batch=1)
 
 
