@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("-m", "--multirun", action="store_true", help="one arm for each of several values (a=x,y)")
         command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=OVERRIDES)
     plan.add_argument("--json", action="store_true", help="print the plan as JSON")
+    plan.add_argument("--memory", action="store_true", help="also say of what the memory of each stage consists")
 
     report = commands.add_parser("report", help="render reports from the store (sweep=NAME, or all)")
     report.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="sweep=NAME; paths.store=…; paths.reports=…")
@@ -198,7 +199,7 @@ def _hydra_arguments(words: list[str]) -> Iterator[None]:
 def _plan(options: argparse.Namespace) -> int:
     from dsm_repro import stages
     from dsm_repro.config.compose import expand
-    from dsm_repro.pipeline.plan import TABLE_WIDTH, render
+    from dsm_repro.pipeline.plan_text import TABLE_WIDTH, render
     from dsm_repro.pipeline.sweeper import prepare
 
     sweep = expand(options.overrides, multirun=options.multirun)
@@ -211,7 +212,7 @@ def _plan(options: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:
         console.width = TABLE_WIDTH
-    for part in render(plan, store.root):
+    for part in render(plan, store.root, options.memory):
         text = isinstance(part, str)
         console.print(part, highlight=False, markup=not text, soft_wrap=text)
     return 0

@@ -18,13 +18,12 @@ from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dsm_repro.config.composition import composed
+from dsm_repro.config.composition import composed, parsed
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import HOW_AND_WHERE, differing, under
 from dsm_repro.config.messages import explain_hydra_error
@@ -98,7 +97,7 @@ def _clear_errors() -> Iterator[None]:
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:
-    return OverridesParser.create().parse_overrides(list(overrides))
+    return [parsed(line) for line in overrides]
 
 
 def _key(override: Override) -> str:

@@ -25,6 +25,22 @@ class ShardsConfig:
 
 
 @dataclass
+class HardwareConfig:
+    """One device that stages run on, as far as it is stated and not asked of the machine."""
+
+    name: str | None = None
+    #: whether a GPU of this machine, or its memory on a CPU, takes the place of what is stated: false where the stages
+    #: run elsewhere (on a cluster) or the machine is not to be believed
+    ask: bool = True
+    memory_bytes: float | None = None
+    #: FLOP/s of dense products in bfloat16
+    peak_flops: float | None = None
+    #: shares of it that training, and writing token by token, are assumed to reach
+    utilisation: float = 0.3
+    decoding_utilisation: float = 0.05
+
+
+@dataclass
 class ExecutionConfig:
     device: str = "auto"
     #: stages at once (None: one per core, at most 2)
@@ -41,6 +57,7 @@ class ExecutionConfig:
     node_command: list[str] = field(default_factory=list)
     #: nodes > 1: HOST:PORT at which their processes meet; empty: this machine and a free port
     rendezvous: str = ""
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
 
     @property

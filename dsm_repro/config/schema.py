@@ -60,10 +60,18 @@ class ModelSpec:
     #: a GGUF file in ``path``, whose quantised weights are converted once
     gguf: str | None = None
     tiny: TinyModelConfig | None = None
-    #: parameters, for the planner where the weights are not at hand
+    #: for the planner, where the weights are not at hand: parameters, and the shape as the model's config.json has it
     parameters: int | None = None
     hidden_size: int | None = None
     layers: int | None = None
+    intermediate_size: int | None = None
+    vocab_size: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    #: the output head is the embedding
+    tied: bool = False
+    #: query, key and value have a bias (Qwen2)
+    biases: bool = False
 
 
 @dataclass

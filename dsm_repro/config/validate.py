@@ -378,6 +378,10 @@ def check_execution(config: Config) -> Iterator[str]:
         yield from _at_least("execution.workers", part.workers, 1)
     yield from _at_least("execution.micro_batch", part.micro_batch, 1)
     yield from _positive("execution.checkpoint_seconds", part.checkpoint_seconds)
+    for name in ("memory_bytes", "peak_flops", "utilisation", "decoding_utilisation"):
+        value = getattr(part.hardware, name)
+        if value is not None:
+            yield from _positive(f"execution.hardware.{name}", value)
     yield from _one_of("execution.shards.runner", part.shards.runner, ("pool", "datatrove"))
     yield from _one_of("execution.shards.executor", part.shards.executor, ("local", "slurm", "ray"))
     yield from _at_least("execution.shards.shard_bytes", part.shards.shard_bytes, 1)

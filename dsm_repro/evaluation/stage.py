@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from dsm_repro.config.resolve import has_stage, model_parent, runs_programs
+from dsm_repro.config.resolve import has_stage, model_parent, resolve_model, runs_programs
 from dsm_repro.config.schema import Config
 from dsm_repro.evaluation import answers, exemplars, router, suite
 from dsm_repro.pipeline.cost import generation_flops
@@ -19,6 +19,8 @@ from dsm_repro.reasoning.answers import identity as identity_of_grading
 PROGRAM_SECONDS = 0.02
 #: problems assumed where the whole of a file is evaluated
 WHOLE_SET = 1_319
+#: tokens of a worked example in the prompt
+SHOT_TOKENS = 300
 
 
 def has_curve(config: Config) -> bool:
@@ -95,7 +97,8 @@ def inputs(config: Config) -> tuple[Any, ...]:
 
 
 def estimate(config: Config) -> Estimate:
-    from dsm_repro.training.planning import base_shape
+    from dsm_repro.pipeline.memory import answering
+    from dsm_repro.training.planning import PROMPT_TOKENS, base_shape, shape_notes, stored
 
     evaluation = config.evaluation
     sizes = [suite.size_of(config, task, WHOLE_SET) for task in suite.tasks_of(config)]
@@ -106,13 +109,25 @@ def estimate(config: Config) -> Estimate:
     count = (problems + asked + (traced if has_curve(config) else 0)) * runs
     length = config.evaluation.max_tokens
     programs = count if runs_programs(config) else 0
-    shape = base_shape(config)
+    shape, greedy = base_shape(config), evaluation.temperature == 0 and evaluation.samples == 1
+    flops = generation_flops(shape, 0, count * length, float(count) * length**2)
+    prompt = PROMPT_TOKENS.get(config.problems.source, 256) + evaluation.shots * SHOT_TOKENS
+    rows = min(config.execution.micro_batch, max(sizes, default=1) * evaluation.samples)
+    notes = shape_notes(resolve_model(config))
+    if evaluation.engine == "vllm":
+        rows = 1
+        notes = (
+            *notes,
+            "vLLM fills the memory that it is given; what is planned here is one answer at a time",
+        )
     return Estimate(
         tokens=float(count * length),
-        flops=generation_flops(shape, 0, count * length, float(count) * length**2),
+        flops=flops,
+        decoding_flops=flops,
         disk_bytes=problems * runs * 2_000.0,
-        memory_bytes=shape.parameters * 4.0,
+        memory=answering(stored(config, shape), rows, prompt, length, greedy) if shape.layers else None,
         seconds=programs * PROGRAM_SECONDS,
+        notes=notes,
     )
 
 

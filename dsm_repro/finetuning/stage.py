@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dsm_repro.config.resolve import model_parent, resolve_model, tuning_identity
+from dsm_repro.config.resolve import model_parent, tuning_identity
 from dsm_repro.config.schema import Config
 from dsm_repro.finetuning.data import MODES_OF, check_format
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
@@ -15,10 +15,12 @@ from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.formats import template_id
 from dsm_repro.reasoning.problemset import problem_files
 from dsm_repro.reasoning.programs import limits
-from dsm_repro.training.planning import training_estimate
+from dsm_repro.training.planning import trainer_memory, training_estimate
 
 #: tokens of an example, for the plan: measured on the miniature's, guessed for others
 EXAMPLE_TOKENS = {"miniature": 50, "jsonl": 300}
+#: and of the longest one
+LONGEST_EXAMPLE = {"miniature": 128}
 
 
 def parents(config: Config) -> tuple[str, ...]:
@@ -60,7 +62,12 @@ def inputs(config: Config) -> tuple[Path, ...]:
 def estimate(config: Config) -> Estimate:
     c = config.sft
     length = c.max_length if c.packing else min(c.max_length, EXAMPLE_TOKENS.get(config.problems.source, c.max_length))
-    return training_estimate(resolve_model(config), config.base.dtype, c.steps * c.batch_size * length, length)
+    # a packed row is full; of single examples the longest decides, which is shorter on the miniature than it may be
+    longest = (
+        c.max_length if c.packing else min(c.max_length, LONGEST_EXAMPLE.get(config.problems.source, c.max_length))
+    )
+    memory = trainer_memory(config, c.batch_size, longest, fused=True, tuned=True)
+    return training_estimate(config, c.steps * c.batch_size * length, length, memory=memory, tuned=True)
 
 
 def run(ctx: StageContext) -> None:

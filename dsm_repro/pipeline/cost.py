@@ -19,21 +19,31 @@ class ModelShape:
     vocab_size: int
     heads: int = 1
     kv_heads: int = 1
+    #: the head is the embedding; else it has weights of its own
+    tied: bool = True
+    #: query, key and value have a bias (Qwen2)
+    biases: bool = False
     #: weights of low-rank adapters, in all layers together; the others are frozen where there are any
     adapter_parameters: int = 0
 
     @property
+    def key_width(self) -> int:
+        """Numbers in a token's keys, and in its values, of one layer."""
+        return self.hidden_size * self.kv_heads // max(self.heads, 1)
+
+    @property
     def block_parameters(self) -> int:
         """Weights that take part in matrix products, per layer: q, k, v, o and the gated MLP."""
-        kv = self.hidden_size * self.kv_heads // max(self.heads, 1)
-        attention = 2 * self.hidden_size * self.hidden_size + 2 * self.hidden_size * kv
+        attention = 2 * self.hidden_size * self.hidden_size + 2 * self.hidden_size * self.key_width
         return attention + 3 * self.hidden_size * self.intermediate_size
 
     @property
     def parameters(self) -> int:
-        """All weights, with a tied embedding."""
+        """All weights."""
         norms = (2 * self.layers + 1) * self.hidden_size
-        return self.layers * self.block_parameters + norms + self.vocab_size * self.hidden_size
+        biases = self.layers * (self.hidden_size + 2 * self.key_width) if self.biases else 0
+        embeddings = self.vocab_size * self.hidden_size * (1 if self.tied else 2)
+        return self.layers * self.block_parameters + norms + biases + embeddings
 
 
 def pass_flops(shape: ModelShape, tokens: float, pairs: float, scored: float) -> float:

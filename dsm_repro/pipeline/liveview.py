@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from dsm_repro.pipeline.graph import Node
 from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, HIT, PREEMPTED, RUNNING, WAITING, Index
-from dsm_repro.pipeline.plan import amount, duration
+from dsm_repro.pipeline.plan_text import amount, duration
 from dsm_repro.pipeline.progress import read_progress
 
 if TYPE_CHECKING:

@@ -6,32 +6,24 @@ Stage modules are light, so a plan is made without torch, in about a second.
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from dsm_repro.config.compose import Sweep
 from dsm_repro.config.paths import reports_dir
+from dsm_repro.pipeline import fit
 from dsm_repro.pipeline.detectable import Detectable, of_sweep
+from dsm_repro.pipeline.device import Device, device_of
 from dsm_repro.pipeline.graph import Graph, LoadStage, Node
 from dsm_repro.pipeline.provenance import cores, hardware
 from dsm_repro.pipeline.spread import past_seed_sd
 from dsm_repro.pipeline.stage import Estimate
 from dsm_repro.pipeline.store import Store
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-#: FLOP/s assumed where no past run on this machine says better: one CPU core in float32, one accelerator in bfloat16
-ASSUMED_CORE_RATE = 1e10
-ASSUMED_GPU_RATE = 1e14
 #: a past run this many times smaller says more of start-up than of work, so it is not scaled up
 COMPARABLE = 10.0
-#: narrower output (a pipe has no width) would fold the table beyond reading
-TABLE_WIDTH = 110
 
 
 @dataclass(frozen=True)
@@ -47,8 +39,14 @@ class Row:
     seconds: float | None
     basis: str
     disk_bytes: float
+    #: at the peak, of one device or of the machine; ``phase`` and ``parts``: when that is, and of what it consists
     memory_bytes: float
+    phase: str
+    parts: dict[str, float]
+    gpu_hours: float
     notes: list[str]
+    #: cannot run in the memory that there is
+    misfit: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,13 @@ class Plan:
     disk_bytes: float
     memory_bytes: float
     workers: int
+    #: cpu | cuda, and the device's name and memory
+    device: str
+    device_name: str
+    device_bytes: float | None
+    gpu_hours: float
+    #: what cannot fit, in sentences that say what to change
+    misfits: list[str] = field(default_factory=list)
     caveats: list[str] = field(default_factory=list)
     #: files that a run would read and that are not on this machine
     missing: list[str] = field(default_factory=list)
@@ -94,9 +99,20 @@ def workers_of(sweep: Sweep) -> int:
 def make(sweep: Sweep, graph: Graph, store: Store, load: LoadStage, missing: Sequence[str] = ()) -> Plan:
     """The plan of a sweep whose arms are valid. Reads manifests in the store; writes nothing."""
     past: dict[str, list[PastRun]] = {}
-    rows = [_row(node, sweep, store, load, past) for node in graph.nodes.values()]
+    device, workers = device_of(sweep.arms[0].config.execution), workers_of(sweep)
+    rows, misfits = [], []
+    for node in graph.nodes.values():
+        estimate = load(node.stage).estimate
+        row = _row(node, sweep, store, estimate(node.config), past, device)
+        misfit = None if row.hit else fit.of_stage(node.stage, node.config, estimate, device)
+        rows.append(replace(row, misfit=misfit is not None))
+        misfits += [misfit] if misfit is not None else []
     to_do = [row for row in rows if not row.hit]
-    workers = workers_of(sweep)
+    memory = max((row.memory_bytes for row in to_do), default=0.0)
+    if device.kind == "cpu":
+        waves = _waves(graph, rows)
+        memory = max((sum(sorted((size for _, size in wave), reverse=True)[:workers]) for wave in waves), default=0.0)
+        misfits += [found for wave in waves if (found := fit.at_once(wave, workers, device.memory_bytes))]
     return Plan(
         name=sweep.name,
         scale=sweep.arms[0].config.scale.name,
@@ -108,8 +124,13 @@ def make(sweep: Sweep, graph: Graph, store: Store, load: LoadStage, missing: Seq
         seconds=_makespan(graph, {f"{row.stage}/{row.key}": row.seconds or 0.0 for row in rows}, workers),
         flops=sum(row.flops for row in to_do),
         disk_bytes=sum(row.disk_bytes for row in to_do),
-        memory_bytes=workers * max((row.memory_bytes for row in to_do), default=0.0),
+        memory_bytes=memory,
         workers=workers,
+        device=device.kind,
+        device_name=device.name,
+        device_bytes=device.memory_bytes,
+        gpu_hours=sum(row.gpu_hours for row in to_do),
+        misfits=list(dict.fromkeys(misfit.sentence for misfit in misfits)),
         caveats=list(sweep.claim.caveats),
         missing=list(missing),
         same=same_arms(sweep, graph),
@@ -128,26 +149,37 @@ def same_arms(sweep: Sweep, graph: Graph) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
-def _row(node: Node, sweep: Sweep, store: Store, load: LoadStage, past: dict[str, list[PastRun]]) -> Row:
-    estimate = load(node.stage).estimate(node.config)
+def _waves(graph: Graph, rows: Sequence[Row]) -> list[list[tuple[str, float]]]:
+    """Of each wave, its stages to do with their peaks."""
+    peaks = {f"{row.stage}/{row.key}": (row.stage, row.memory_bytes) for row in rows if not row.hit}
+    return [[peaks[node.id] for node in wave if node.id in peaks] for wave in graph.waves()]
+
+
+def _row(
+    node: Node, sweep: Sweep, store: Store, estimate: Estimate, past: dict[str, list[PastRun]], device: Device
+) -> Row:
     hit = store.has(node.stage, node.key)
     seconds, basis = None, "in the store"
     if not hit:
         if node.stage not in past:
             past[node.stage] = past_runs(store, node.stage)
-        seconds, basis = expected_seconds(estimate, past[node.stage], node.config.execution.device)
-    arms = [f"{sweep.arms[i].name}#{sweep.arms[i].seed}" for i in node.arms]
+        seconds, basis = expected_seconds(estimate, past[node.stage], device)
+    parts = estimate.memory
+    on_gpu = device.kind == "cuda" and parts is not None
     return Row(
         stage=node.stage,
         key=node.key,
-        arms=arms,
+        arms=[f"{sweep.arms[i].name}#{sweep.arms[i].seed}" for i in node.arms],
         hit=hit,
         tokens=estimate.tokens,
         flops=estimate.flops,
         seconds=seconds,
         basis=basis,
         disk_bytes=estimate.disk_bytes,
-        memory_bytes=estimate.memory_bytes,
+        memory_bytes=estimate.memory_bytes if parts is None else fit.needed(parts, estimate, device),
+        phase="" if parts is None else parts.phase,
+        parts={} if parts is None else parts.parts(),
+        gpu_hours=(seconds or 0.0) * estimate.devices / 3600 if on_gpu else 0.0,
         notes=list(estimate.notes),
     )
 
@@ -166,22 +198,16 @@ def past_runs(store: Store, stage: str) -> list[PastRun]:
     return runs
 
 
-def expected_seconds(estimate: Estimate, runs: Sequence[PastRun], device: str) -> tuple[float, str]:
+def expected_seconds(estimate: Estimate, runs: Sequence[PastRun], device: Device) -> tuple[float, str]:
     """(seconds, what they rest on): past runs of a comparable size scaled by FLOPs, else FLOPs over an assumed rate."""
     like = [run for run in runs if estimate.flops / COMPARABLE <= run.flops <= estimate.flops * COMPARABLE]
     if like and estimate.flops > 0:
         return statistics.median(run.seconds / run.flops for run in like) * estimate.flops, "past runs here"
     if runs and estimate.flops == 0 and estimate.seconds == 0:
         return statistics.median(run.seconds for run in runs), "past runs here"
-    rate, said = _assumed_rate(device)
-    return estimate.flops / rate + estimate.seconds, f"assumed {said}"
-
-
-def _assumed_rate(device: str) -> tuple[float, str]:
-    gpu = device.startswith("cuda") or (device == "auto" and shutil.which("nvidia-smi") is not None)
-    if gpu:
-        return ASSUMED_GPU_RATE, f"{ASSUMED_GPU_RATE:.0e} FLOP/s"
-    return ASSUMED_CORE_RATE * cores(), f"{ASSUMED_CORE_RATE * cores():.0e} FLOP/s"
+    writing = estimate.decoding_flops
+    seconds = (estimate.flops - writing) / device.rate + writing / device.decoding_rate
+    return seconds / estimate.devices + estimate.seconds, f"assumed {device.said}"
 
 
 def _makespan(graph: Graph, seconds: dict[str, float], workers: int) -> float:
@@ -191,64 +217,3 @@ def _makespan(graph: Graph, seconds: dict[str, float], workers: int) -> float:
         times = [seconds[node.id] for node in wave]
         total += max(max(times), sum(times) / workers)
     return total
-
-
-def amount(value: float, unit: str = "") -> str:
-    """A large number to three figures: ``1.25G``; nothing for zero."""
-    if value == 0:
-        return "-"
-    for scale, prefix in ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
-        if abs(value) >= scale:
-            return f"{value / scale:.3g}{prefix}{unit}"
-    return f"{value / 1e3:.3g}k{unit}" if abs(value) >= 1e3 else f"{value:.3g}{unit}"
-
-
-def duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.1f} days"
-
-
-def render(plan: Plan, store_root: Path) -> list[RenderableType]:
-    """The plan as rich tables and lines."""
-    from rich.table import Table
-
-    table = Table(title=f"{plan.name} · scale={plan.scale}", title_justify="left")
-    for name in ("stage", "key", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("used by", overflow="fold")
-    for name in ("tokens", "FLOPs", "time", "disk", "memory"):
-        table.add_column(name, justify="right", no_wrap=True)
-    runs = len({arm for row in plan.rows for arm in row.arms})
-    for row in plan.rows:
-        used = f"all {runs} runs" if len(row.arms) == runs > 1 else ", ".join(row.arms)
-        state = "[green]done[/]" if row.hit else "to do"
-        costs = (amount(row.tokens), amount(row.flops), duration(row.seconds))
-        table.add_row(
-            row.stage, row.key[:8], state, used, *costs, amount(row.disk_bytes, "B"), amount(row.memory_bytes, "B")
-        )
-    lines: list[RenderableType] = [table]
-    if plan.to_do:
-        rests = sorted({row.basis for row in plan.rows if not row.hit})
-        lines.append(
-            f"To do: {plan.to_do} of {plan.unique} stages, about {duration(plan.seconds)} with {plan.workers} at once, "
-            f"{amount(plan.flops)} FLOPs, {amount(plan.disk_bytes, 'B')} on disk, {amount(plan.memory_bytes, 'B')} of "
-            f"memory. Times rest on: {'; '.join(rests)}."
-        )
-    else:
-        lines.append(f"All {plan.unique} stages are in {store_root}: running this only renders the report.")
-    lines.append(f"Separate runs would execute {plan.separate} stages; {plan.unique} are unique.")
-    lines.extend(d.sentence for d in plan.detectable)
-    for names in plan.same:
-        lines.append(
-            f"Arms {', '.join(names[:-1])} and {names[-1]} are one run: what differs between them has no effect here."
-        )
-    for note in dict.fromkeys(f"{row.stage}: {note}" for row in plan.rows for note in row.notes):
-        lines.append(f"Note, {note}")
-    lines.extend(f"Caveat: {caveat}" for caveat in plan.caveats)
-    lines.extend(f"Missing here, needed to run: {message}" for message in plan.missing)
-    return lines

@@ -16,6 +16,7 @@ from typing import Any
 
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.cost import Cost
+from dsm_repro.pipeline.memory import MemoryParts
 from dsm_repro.pipeline.preemption import Watch
 
 
@@ -25,8 +26,15 @@ class Estimate:
 
     tokens: float = 0.0
     flops: float = 0.0
+    #: the part of ``flops`` that writes text token by token, which no device does at its best
+    decoding_flops: float = 0.0
     disk_bytes: float = 0.0
+    #: of the machine, where the stage has no use for a device
     memory_bytes: float = 0.0
+    #: of a device; None where the stage uses none, or the model's shape is not known
+    memory: MemoryParts | None = None
+    #: devices that work on it together
+    devices: int = 1
     #: seconds where FLOPs say nothing (parsing, sandboxed programs), added to FLOPs / rate
     seconds: float = 0.0
     #: remarks for the reader of the plan ("clipping is inert at one update per exploration")

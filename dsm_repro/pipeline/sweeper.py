@@ -24,8 +24,8 @@ from dsm_repro.config.factor import check_factor
 from dsm_repro.config.files import missing_files_of
 from dsm_repro.config.paths import store_dir
 from dsm_repro.config.validate import validate_sweep
+from dsm_repro.pipeline import fit, tracker
 from dsm_repro.pipeline import plan as planning
-from dsm_repro.pipeline import tracker
 from dsm_repro.pipeline.graph import Graph, Node, build
 from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, PREEMPTED, WAITING, Index
 from dsm_repro.pipeline.liveview import LiveView
@@ -100,6 +100,7 @@ def prepare(
 def execute(sweep: Sweep, registry: Mapping[str, str], launch: Launch) -> Outcome:
     """Make every stage that the store lacks. Raises ConfigError or DataError before anything is spent."""
     graph, store, plan = prepare(sweep, registry)
+    fit.refuse(plan.misfits)
     index = Index(sweep, graph, store, plan)
     preempted = False
     if not index.already_complete:

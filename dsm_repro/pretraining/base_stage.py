@@ -21,7 +21,7 @@ from dsm_repro.miniature.text import KINDS, fingerprint
 from dsm_repro.miniature.tokenizer import SAMPLE_CHARACTERS
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.pretraining.schedule import multi_step
-from dsm_repro.training.planning import training_estimate
+from dsm_repro.training.planning import SAVED_BYTES, parameters, shape_notes, trainer_memory, training_estimate
 from dsm_repro.training.trainer import steps_and_rows
 
 if TYPE_CHECKING:
@@ -84,10 +84,13 @@ def inputs(config: Config) -> tuple[Path, ...]:
 def estimate(config: Config) -> Estimate:
     spec, tiny = _spec(config)
     if tiny is None:
-        return training_estimate(spec, config.base.dtype, 0, 0)
+        # published weights are copied, on the host
+        size = float((parameters(spec) or 0) * SAVED_BYTES.get(config.base.dtype, 4))
+        return Estimate(disk_bytes=size, memory_bytes=size, notes=shape_notes(spec))
     key = f"scale.models.{config.base.role}.tiny"
     steps, rows = steps_and_rows(tiny.tokens, tiny.batch_tokens, tiny.context_length, key)
-    return training_estimate(spec, config.base.dtype, steps * rows * tiny.context_length, tiny.context_length)
+    memory = trainer_memory(config, rows, tiny.context_length, fused=False)
+    return training_estimate(config, steps * rows * tiny.context_length, tiny.context_length, memory=memory)
 
 
 def run(ctx: StageContext) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.gate import gate_notes
-from dsm_repro.config.resolve import model_parent, resolve_model, resolve_source, training_tokens
+from dsm_repro.config.resolve import model_parent, resolve_source, training_tokens
 from dsm_repro.config.schema import Config, SourceSpec
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.pretraining.mixture import check_weights
 from dsm_repro.pretraining.schedule import multi_step, warmup_note
 from dsm_repro.pretraining.sources import check_kind, files_of, texts
-from dsm_repro.training.planning import training_estimate
+from dsm_repro.training.planning import trainer_memory, training_estimate
 from dsm_repro.training.trainer import steps_and_rows
 
 WEIGHTS_KEY = "mix.weights"
@@ -67,9 +67,8 @@ def estimate(config: Config) -> Estimate:
     steps, rows = steps_and_rows(training_tokens(config), c.batch_tokens, c.sequence_length, "pretrain")
     multi_step(steps, c.warmup_steps, c.decay_at, c.decay_to)
     notes = (*warmup_note(steps, c.warmup_steps), *gate_notes(config))
-    return training_estimate(
-        resolve_model(config), config.base.dtype, steps * rows * c.sequence_length, c.sequence_length, notes
-    )
+    memory = trainer_memory(config, rows, c.sequence_length, fused=False)
+    return training_estimate(config, steps * rows * c.sequence_length, c.sequence_length, notes, memory)
 
 
 def run(ctx: StageContext) -> None:

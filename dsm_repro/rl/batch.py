@@ -13,9 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache
 
 from dsm_repro.rl import packed
-
-#: logits of this many tokens are held at once; above it the head is recomputed in the backward pass
-HEAD_TOKENS = 8_192
+from dsm_repro.rl.sizes import HEAD_TOKENS
 
 
 @dataclass(frozen=True)

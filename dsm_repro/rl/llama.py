@@ -6,7 +6,7 @@ norm's weight multiplied into the product behind it. The results are those of ``
 tests compare in float64.
 
 Not covered, and so decoded by the general path: other architectures, biases, adapters, rotary embeddings that change
-with the length, GPUs, and models beyond :data:`LARGEST`.
+with the length, GPUs, and models beyond :data:`~dsm_repro.rl.sizes.LARGEST_LAID_OUT`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlamaForCausalLM
 
-#: parameters; above it the products outweigh everything else, and a second copy of the weights is not small
-LARGEST = 100_000_000
+from dsm_repro.rl.sizes import LARGEST_LAID_OUT
+
 #: rotary embeddings whose table does not depend on how long the row is
 STATIC_ROPE = frozenset({"default", "linear", "llama3", "yarn"})
 
@@ -69,7 +69,7 @@ def supported(model: Any) -> bool:
         for name in names
     ]  # fmt: skip
     return (
-        model.num_parameters() <= LARGEST
+        model.num_parameters() <= LARGEST_LAID_OUT
         and config.hidden_act == "silu"
         and not (model.training and config.attention_dropout)
         and has_static_rope(config)

@@ -91,13 +91,22 @@ def inputs(config: Config) -> tuple[Path, ...]:
 
 def estimate(config: Config) -> Estimate:
     """FLOPs and tokens, taking completions at half their limit and prompts at a quarter of it."""
-    from dsm_repro.training.planning import SAVED_BYTES, TRAINING_BYTES_PER_PARAMETER, parameters, training_flops
+    from dsm_repro.rl.planning import rl_memory, rl_processes
+    from dsm_repro.training.planning import (
+        SAVED_BYTES,
+        adapter_parameters,
+        base_shape,
+        parameters,
+        shape_notes,
+        training_flops,
+    )
 
     rl, spec = config.rl, resolve_model(config)
     completion, prompt = rl.max_completion_length / 2, rl.max_completion_length / 4
     generated = rl.questions_per_step * rl.group_size * completion
     tokens = generated + rl.questions_per_step * prompt
-    update = training_flops(spec, tokens, completion + prompt) or 0.0
+    adapters = adapter_parameters(base_shape(config), config.tuning)
+    update = training_flops(spec, tokens, completion + prompt, adapters) or 0.0
     estimator = estimators.build(rl)
     critic, reference = estimator.needs_critic, estimator.needs_reference or estimator.offline
     reward_model = has_stage(config, "reward_model")
@@ -117,16 +126,15 @@ def estimate(config: Config) -> Estimate:
         steps = explorations * rl.updates_per_exploration
         notes.append(f"stops after the step at which {rl.budget.amount:.3g} {what} (about {steps:.0f} steps)")
     size = parameters(spec) or 0
-    # between rounds the reward model is trained on
-    continued = reward_model and estimator.rounds > 1
-    trained = size * TRAINING_BYTES_PER_PARAMETER * (1 + critic + continued)
     return Estimate(
         tokens=generated * explorations,
         flops=flops,
+        decoding_flops=update / 3 * explorations if flops else 0.0,
         disk_bytes=float(size * SAVED_BYTES.get(config.base.dtype, 4) * (1 + rl.snapshots)),
-        memory_bytes=float(trained + size * 4 * (reference + (reward_model and not continued))),
+        memory=rl_memory(config, estimator),
+        devices=rl_processes(config, estimator),
         seconds=seconds,
-        notes=tuple(notes),
+        notes=(*notes, *shape_notes(spec)),
     )
 
 

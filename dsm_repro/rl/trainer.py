@@ -32,11 +32,10 @@ from dsm_repro.rl.experience import Experience, Metrics
 from dsm_repro.rl.exploration import Explorer, Task
 from dsm_repro.rl.iteration import Rounds
 from dsm_repro.rl.precision import Autocast
+from dsm_repro.rl.sizes import rows_at_once
 from dsm_repro.training.adapters import policy_of
 from dsm_repro.training.models import model_shape
 
-#: on a CPU, passes of like-sized short rows waste less on padding than one pass over the batch
-CPU_MICRO_BATCH = 64
 EXTRA_STATE = "rl_state.pt"
 
 __all__ = ["Experience", "PolicyGradientTrainer"]
@@ -87,7 +86,7 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         self.on_step, self.on_checkpoint, self.rounds = on_step, on_checkpoint, rounds
         if estimator.needs_critic != (critic is not None):
             raise ValueError(f"{type(estimator).__name__}: needs_critic={estimator.needs_critic}, critic={critic}")
-        self.micro_batch = min(micro_batch, CPU_MICRO_BATCH) if args.device.type == "cpu" else micro_batch
+        self.micro_batch = rows_at_once(micro_batch, args.device.type)
         self.shape = model_shape(self.policy)
         self.processes = Processes(args.process_index, args.world_size, args.device)
         self.explorer = Explorer(

@@ -9,15 +9,10 @@ from transformers import PreTrainedModel, TrainingArguments
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pipeline.tracker import trainer_fields
-from dsm_repro.training.batching import split_batch
+from dsm_repro.training.batching import RECOMPUTE_FROM, rows_at_once, split_batch
 from dsm_repro.training.models import resolve_device
 from dsm_repro.training.sharding import sharding_fields
 from dsm_repro.training.trainer import Optimisation
-
-#: from this many weights on, activations are recomputed in the backward pass instead of kept
-RECOMPUTE_FROM = 500_000_000
-#: tokens of one forward pass on a CPU: more gains nothing there, and short passes need less padding
-CPU_PASS_TOKENS = 2_048
 
 
 def common_fields(
@@ -37,9 +32,7 @@ def common_fields(
         raise ConfigError(f"base.dtype={dtype}: training runs in float32 or bfloat16. Set one of these.")
     device = resolve_device(ctx.config.execution)
     processes = PartialState(cpu=device == "cpu").num_processes
-    micro_batch = ctx.config.execution.micro_batch
-    if device == "cpu":
-        micro_batch = min(micro_batch, max(CPU_PASS_TOKENS // row_length, 1))
+    micro_batch = rows_at_once(ctx.config.execution.micro_batch, device, row_length)
     rows, accumulation = split_batch(opt.batch_size, micro_batch, processes)
     return {
         "output_dir": str(ctx.scratch),

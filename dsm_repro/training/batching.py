@@ -9,6 +9,16 @@ from dataclasses import dataclass
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline.cost import ModelShape, train_flops
 
+#: from this many weights on, activations are recomputed in the backward pass instead of kept
+RECOMPUTE_FROM = 500_000_000
+#: tokens of one forward pass on a CPU: more gains nothing there, and short passes need less padding
+CPU_PASS_TOKENS = 2_048
+
+
+def rows_at_once(micro_batch: int, device: str, length: float) -> int:
+    """Rows of a trainer's forward pass at most: ``execution.micro_batch``, on a CPU fewer where they are long."""
+    return min(micro_batch, max(int(CPU_PASS_TOKENS // length), 1)) if device == "cpu" else micro_batch
+
 
 def split_batch(batch_size: int, micro_batch: int, processes: int = 1) -> tuple[int, int]:
     """(rows in one forward pass, forward passes per optimiser step) on each process.

@@ -11,10 +11,14 @@ import pytest
 from sweep_stages import REGISTRY
 
 from dsm_repro.config.compose import expand
-from dsm_repro.pipeline import plan as planning
-from dsm_repro.pipeline.plan import Estimate, PastRun, amount, duration, expected_seconds
+from dsm_repro.config.schema import ExecutionConfig
+from dsm_repro.pipeline import device, plan_text
+from dsm_repro.pipeline.plan import Estimate, PastRun, expected_seconds
+from dsm_repro.pipeline.plan_text import amount, duration
 from dsm_repro.pipeline.sweeper import execute, prepare
 from dsm_repro.pipeline.worker import Spec, run_spec
+
+CPU = device.device_of(ExecutionConfig(device="cpu"))
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def test_arms_that_come_down_to_one_run_are_named(store: Path) -> None:
     """The toy stage ``rl`` knows method and clip range: another KL coefficient is no other run to it."""
     _, _, plan = prepare(expand(["rl=grpo", "rl.kl_coefficient=0.04,0.05"]), REGISTRY)
     (names,) = plan.same
-    assert len(names) == 2 and "are one run" in "".join(str(part) for part in planning.render(plan, store))
+    assert len(names) == 2 and "are one run" in "".join(str(part) for part in plan_text.render(plan, store))
     _, _, other = prepare(expand(["sweep=rl_algorithm"]), REGISTRY)
     assert other.same == []
 
@@ -46,23 +50,24 @@ def test_what_is_in_the_store_costs_nothing(store: Path) -> None:
     _, _, plan = prepare(sweep, REGISTRY)
     assert plan.to_do == 0
     assert plan.seconds == 0
-    assert "only renders the report" in "".join(str(part) for part in planning.render(plan, store))
+    assert "only renders the report" in "".join(str(part) for part in plan_text.render(plan, store))
     _, _, more = prepare(expand(["until=rl"]), REGISTRY)
     assert [row.stage for row in more.rows if not row.hit] == ["rl"]
 
 
 def test_past_runs_are_scaled_by_flops() -> None:
-    seconds, basis = expected_seconds(Estimate(flops=4e9), [PastRun(1e9, 10.0), PastRun(2e9, 20.0)], "cpu")
+    seconds, basis = expected_seconds(Estimate(flops=4e9), [PastRun(1e9, 10.0), PastRun(2e9, 20.0)], CPU)
     assert seconds == pytest.approx(40.0)
     assert basis == "past runs here"
 
 
 def test_tiny_past_run_is_not_scaled_up() -> None:
-    assert expected_seconds(Estimate(flops=1e12), [PastRun(1e9, 10.0)], "cpu")[1].startswith("assumed")
+    assert expected_seconds(Estimate(flops=1e12), [PastRun(1e9, 10.0)], CPU)[1].startswith("assumed")
 
 
 def test_without_past_runs_the_assumed_rate_is_said() -> None:
-    seconds, basis = expected_seconds(Estimate(flops=2 * planning.ASSUMED_GPU_RATE, seconds=3.0), [], "cuda")
+    gpu = device.device_of(ExecutionConfig(device="cuda"))
+    seconds, basis = expected_seconds(Estimate(flops=2 * device.GPU_RATE, seconds=3.0), [], gpu)
     assert seconds == pytest.approx(5.0)
     assert basis.startswith("assumed 1e+14 FLOP/s")
 
@@ -75,7 +80,7 @@ def test_numbers_are_said_for_people() -> None:
 def test_plan_does_not_load_torch(store: Path) -> None:
     code = (
         "import sys; from sweep_stages import REGISTRY; from dsm_repro.config.compose import expand;"
-        "from dsm_repro.pipeline.sweeper import prepare; from dsm_repro.pipeline.plan import render;"
+        "from dsm_repro.pipeline.sweeper import prepare; from dsm_repro.pipeline.plan_text import render;"
         "g, s, p = prepare(expand(['sweep=rl_algorithm']), REGISTRY); render(p, s.root);"
         "print([m for m in ('torch', 'transformers', 'trl', 'lm_eval', 'scipy', 'numpy') if m in sys.modules])"
     )

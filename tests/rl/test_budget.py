@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from resume_stages import run_and_die
 from rl_world import length_reward, make_config, make_context, make_model_folder
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import BudgetConfig
+from dsm_repro.config.schema import BudgetConfig, ModelSpec
 from dsm_repro.config.validate import faults
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.rl import budget, rewards, snapshots
@@ -130,7 +129,7 @@ def test_a_token_budget_and_a_seconds_budget_stop_a_run(tmp_path: Path, model: P
 
 def test_a_plan_says_what_a_budget_of_seconds_means() -> None:
     config = make_config()
-    config.scale.models["coder"] = SimpleNamespace(path="x", tiny=None, parameters=1000, hidden_size=8, layers=2)
+    config.scale.models["coder"] = ModelSpec(path="x", parameters=1000, hidden_size=8, layers=2)
     config.rl.budget = BudgetConfig("seconds", 60)
     estimate = STAGE.estimate(config)
     assert (estimate.seconds, estimate.flops, estimate.tokens) == (60.0, 0.0, 0.0)

@@ -76,7 +76,8 @@ def test_the_plan_of_published_weights_uses_their_size() -> None:
     config = Config()
     config.scale.models = {"coder": spec}
     assert base_shape(config).parameters == pytest.approx(7e9, rel=0.01)
-    unknown = training_estimate(ModelSpec(path="hub/model"), "bfloat16", 1e6, 4_096)
+    config.scale.models = {"coder": ModelSpec(path="hub/model")}
+    unknown = training_estimate(config, 1e6, 4_096)
     assert unknown.flops == 0
     assert "scale.models.<role>.parameters" in unknown.notes[0]
 

@@ -17,10 +17,8 @@ from dsm_repro.rl.reward_model.examples import Example
 from dsm_repro.rl.reward_model.model import load, score_flops, scores_at
 from dsm_repro.rl.rewards import Completions, Rewards, RuleReward
 from dsm_repro.rl.rollouts import left_pad
+from dsm_repro.rl.sizes import rows_at_once
 from dsm_repro.training.models import load_tokenizer, model_shape, resolve_device
-
-#: on a CPU, passes of like-sized short rows waste less on padding than one pass over the batch
-CPU_ROWS = 64
 
 
 class ModelReward:
@@ -101,7 +99,7 @@ def build(ctx: StageContext, rule: RuleReward) -> ModelReward:
     """
     config, folder = ctx.config, ctx.parents["reward_model"] / "model"
     device = resolve_device(config.execution)
-    rows = min(config.execution.micro_batch, CPU_ROWS) if device == "cpu" else config.execution.micro_batch
+    rows = rows_at_once(config.execution.micro_batch, device)
     model = load(folder, device)
     if config.reward.kind == "outcome":
         return OutcomeReward(model, rule, rows)

@@ -63,6 +63,8 @@ def inputs(config: Config) -> tuple[Path, ...]:
 
 def estimate(config: Config) -> Estimate:
     """FLOPs and tokens, taking completions at half their limit, prompts at a quarter, and steps as equally long."""
+    from dsm_repro.rl.planning import reward_model_memory
+
     c, spec = config.reward_model, resolve_model(config)
     completion, prompt = config.rl.max_completion_length / 2, config.rl.max_completion_length / 4
     solutions = c.questions * c.samples
@@ -74,13 +76,14 @@ def estimate(config: Config) -> Estimate:
     length = completion + prompt
     # a forward pass is a third of an update, and decoding costs about one
     drawing = (training_flops(spec, generated + continued, length) or 0.0) / 3
-    base = training_estimate(spec, config.base.dtype, trained, length)
+    base = training_estimate(config, trained, length)
     notes = () if continued == 0 else (f"each step is completed {c.completions} times: {INNER_STEPS} steps assumed",)
     return Estimate(
         tokens=trained + generated + continued,
         flops=base.flops + drawing,
+        decoding_flops=drawing,
         disk_bytes=base.disk_bytes,
-        memory_bytes=base.memory_bytes,
+        memory=reward_model_memory(config),
         notes=(*base.notes, *notes),
     )
 

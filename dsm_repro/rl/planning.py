@@ -1,0 +1,159 @@
+"""The peak memory of the stages ``rl`` and ``reward_model``, phase by phase: light, for the plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dsm_repro.config.resolve import has_stage, resolve_model
+from dsm_repro.config.schema import Config
+from dsm_repro.pipeline.memory import (
+    FRAMEWORK_BYTES,
+    SCORED_HEAD,
+    SCORING_HEAD,
+    Held,
+    MemoryParts,
+    Placement,
+    activations,
+    copies,
+    gradients,
+    kept_back,
+    passing,
+    peak,
+    prompt_keys,
+    resident,
+    tiles,
+    without_head,
+    writing,
+)
+from dsm_repro.rl.estimators import Estimator
+from dsm_repro.rl.sizes import HEAD_TOKENS, LARGEST_LAID_OUT, rows_at_once
+from dsm_repro.training.batching import RECOMPUTE_FROM, split_batch
+from dsm_repro.training.batching import rows_at_once as trainer_rows
+from dsm_repro.training.planning import PROMPT_TOKENS, in_training, placement_of, shape_of, stored
+
+#: the module that trains on preference pairs, in one process
+PREFERENCE = "dsm_repro.rl.preference.run"
+
+
+def rl_processes(config: Config, estimator: Estimator) -> int:
+    """Processes that share the stage ``rl``; each holds whole weights."""
+    return 1 if estimator.runner == PREFERENCE else placement_of(config).processes
+
+
+def prompt_tokens(config: Config) -> int:
+    """Tokens assumed of a question with its wording."""
+    return PROMPT_TOKENS.get(config.problems.source, 256)
+
+
+def rl_memory(config: Config, estimator: Estimator) -> MemoryParts | None:
+    """The peak of the stage ``rl``: at the rollouts, at scoring with the reference, at the critic's update, or at the
+    policy's, with every completion as long as it may be. None where the model's shape is not known."""
+    shape = shape_of(resolve_model(config))
+    if shape is None:
+        return None
+    policy, rl = in_training(config, shape, Placement(rl_processes(config, estimator)), tuned=True), config.rl
+    value = replace(policy, shape=without_head(shape))
+    prompt, limit = prompt_tokens(config), rl.max_completion_length
+    # with adapters, the policy without them
+    apart = (estimator.needs_reference or estimator.offline) and policy.adapters is None
+    judged = 4.0 * value.shape.parameters
+    # between rounds the reward model is trained on
+    continued = has_stage(config, "reward_model") and estimator.rounds > 1
+    held = replace(
+        resident(policy),
+        critic=resident(value).total if estimator.needs_critic else 0.0,
+        reference=4.0 * shape.parameters if apart else 0.0,
+        reward_model=judged * (3 if continued else 1) if has_stage(config, "reward_model") else 0.0,
+        framework=FRAMEWORK_BYTES[policy.device],
+    )
+    questions = -(-rl.questions_per_step // policy.placement.processes)
+    # a frozen model's weights are cast for each product anew, and not kept
+    writer = replace(policy, weight_bytes=policy.product_bytes) if estimator.offline else policy
+    phases = {
+        "rollouts": writing(writer, questions * rl.group_size, questions, prompt, limit, rl.top_p < 1, laid_out(policy))
+    }
+    if estimator.runner == PREFERENCE:
+        phases["update"] = _pairs(policy, max(2, config.execution.micro_batch // 2 * 2), prompt + limit)
+    else:
+        rows = min(rows_at_once(config.execution.micro_batch, policy.device), questions * rl.group_size)
+        phases |= _passes(policy, value, rows, min(rows, questions), prompt, limit, estimator)
+    if continued:
+        model = in_training(config, value.shape, Placement())
+        rows = rows_at_once(config.execution.micro_batch, policy.device)
+        phases["reward model's update"] = MemoryParts(
+            reward_model=judged + copies(model) + activations(model, rows * (prompt + limit), False)
+        )
+    return peak(held, phases)
+
+
+def laid_out(model: Held) -> bool:
+    """Whether rollouts go through ``rl.llama``."""
+    return model.device == "cpu" and model.shape.parameters <= LARGEST_LAID_OUT and not model.shape.biases
+
+
+def _passes(
+    policy: Held, value: Held, rows: int, prompts: int, prompt: int, limit: int, estimator: Estimator
+) -> dict[str, MemoryParts]:
+    """What comes after the rollouts, on ``rows`` completions at once that share ``prompts``."""
+    tokens, scored = rows * limit + prompts * prompt, min(rows * limit, HEAD_TOKENS)
+    packed = policy.device == "cpu" and not policy.shape.biases
+    entries = float(scored * policy.shape.vocab_size)
+    passes = {}
+    if estimator.needs_reference:
+        head = SCORING_HEAD.get(policy.dtype, 10)
+        passes["scoring"] = MemoryParts(activations=passing(policy, tokens), logits=head * entries)
+    if estimator.needs_critic:
+        kept = activations(value, tokens, False) + prompt_keys(value, rows, prompt, packed)
+        passes["critic's update"] = MemoryParts(
+            critic=gradients(value) + copies(value), activations=kept, allocator=kept_back(value, kept)
+        )
+    kept = activations(policy, tokens, False) + prompt_keys(policy, rows, prompt, packed)
+    passes["update"] = MemoryParts(
+        gradients=gradients(policy),
+        copies=copies(policy),
+        activations=kept,
+        logits=SCORED_HEAD * entries,
+        allocator=kept_back(policy, kept),
+    )
+    return passes
+
+
+def _pairs(policy: Held, rows: int, length: int) -> MemoryParts:
+    """TRL's preference trainer, whose head has no logits whole."""
+    return MemoryParts(
+        gradients=gradients(policy),
+        copies=copies(policy),
+        activations=activations(policy, rows * length, False),
+        logits=tiles(policy, rows * length),
+    )
+
+
+def reward_model_memory(config: Config) -> MemoryParts | None:
+    """The peak of the stage ``reward_model``: while solutions are written, or in training. None as above."""
+    shape = shape_of(resolve_model(config))
+    if shape is None:
+        return None
+    c, prompt, limit = config.reward_model, prompt_tokens(config), config.rl.max_completion_length
+    completer = stored(config, shape)
+    model = in_training(config, without_head(shape), Placement())
+    length = prompt + limit
+    rows, _ = split_batch(c.batch_size, trainer_rows(config.execution.micro_batch, model.device, length))
+    questions = max(c.sampling_rows // c.samples, 1)
+    drawn = writing(
+        completer, c.sampling_rows, questions, prompt, limit, config.rl.top_p < 1,
+        laid_out(completer) and completer.weight_bytes == 4,
+    )  # fmt: skip
+    held = MemoryParts(framework=FRAMEWORK_BYTES[model.device])
+    recompute = shape.parameters >= RECOMPUTE_FROM
+    return peak(
+        held,
+        {
+            "labelling": replace(drawn, weights=completer.weight_bytes * shape.parameters),
+            "backward pass": replace(
+                resident(model),
+                gradients=gradients(model),
+                copies=copies(model),
+                activations=activations(model, rows * length, recompute),
+            ),
+        },
+    )
