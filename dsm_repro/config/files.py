@@ -66,6 +66,11 @@ def find_tracker(config: Config) -> Iterator[str]:
         yield f"tracker={name}: the library is not installed here. pip install 'dsm-repro[{name}]', or tracker=none."
 
 
+def find_engine(config: Config) -> Iterator[str]:
+    if has_stage(config, "rl") and config.rl.engine == "vllm" and find_spec("vllm") is None:
+        yield "rl.engine=vllm: not installed here. pip install 'dsm-repro[vllm]', or rl.engine=transformers."
+
+
 FILE_CHECKS: tuple[Check, ...] = (
     find_corpus_files,
     find_benchmarks,
@@ -73,6 +78,7 @@ FILE_CHECKS: tuple[Check, ...] = (
     find_sources,
     find_problems,
     find_tracker,
+    find_engine,
 )
 #: curation alone (``until=crawl``, ``until=corpus``) asks for no model and no problems
 CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files, find_benchmarks)

@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from dsm_repro.config.generation_schema import GenerationConfig
 from dsm_repro.config.sweep_schema import SweepConfig
 
 
@@ -306,6 +307,8 @@ class RLConfig:
     #: G
     group_size: int = 64
     max_completion_length: int = 1_024
+    #: what draws completions: transformers (ours, the same for the same seed) | vllm (not: see ``rl/vllm.py``)
+    engine: str = "transformers"
     #: rollout sampling; the paper says "naive nucleus sampling" and gives no values
     temperature: float = 1.0
     top_p: float = 1.0
@@ -436,6 +439,7 @@ class ExecutionConfig:
     micro_batch: int = 256
     checkpoint_seconds: float = 60.0
     shards: ShardsConfig = field(default_factory=ShardsConfig)
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
 
 
 #: known to the trainers' own integrations

@@ -24,8 +24,8 @@ from dsm_repro.config.factor import check_factor
 from dsm_repro.config.files import missing_files_of
 from dsm_repro.config.paths import store_dir
 from dsm_repro.config.validate import validate_sweep
+from dsm_repro.pipeline import apart, tracker
 from dsm_repro.pipeline import plan as planning
-from dsm_repro.pipeline import tracker
 from dsm_repro.pipeline.graph import Graph, Node, build
 from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, WAITING, Index
 from dsm_repro.pipeline.liveview import LiveView
@@ -38,7 +38,7 @@ from dsm_repro.pipeline.worker import Spec, load_stage, run_spec
 Launch = Callable[[Sequence[Path], int, int], None]
 
 #: errors whose message says all that a user needs
-ACTIONABLE = ("ConfigError", "DataError", "StoreError", "ReviewNeeded")
+ACTIONABLE = ("ConfigError", "DataError", "StoreError", "ReviewNeeded", "ServerError", "WorkerDied")
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,11 @@ def _settle(index: Index, node: Node, died: str | None) -> None:
         return
     said = index.store.read_error(node.stage, node.key) or {}
     message = said.get("message") or died or "the stage ended without an artifact. Run the same command again."
-    if said and said.get("type") not in ACTIONABLE:
-        log = log_path(index.store.root, node.stage, node.key)
+    log = log_path(index.store.root, node.stage, node.key)
+    if not said or said.get("type") == apart.WorkerDied.__name__:
+        # it had no time to say why
+        message = "\n".join(filter(None, [str(message), apart.tail(log)]))
+    elif said.get("type") not in ACTIONABLE:
         message = f"{said.get('type')}: {message} (traceback in {log})"
     error = {"stage": node.stage, "message": str(message), "traceback": str(said.get("traceback", ""))}
     index.set(node, FAILED, error)
@@ -228,7 +231,10 @@ def run_task(config: Any) -> str:
     arm: raised here, it would end the launcher and with it the other stages of the wave.
     """
     spec = Spec.read(config.worker_spec)
-    with _output_to(log_path(Path(spec.store), spec.stage, spec.key)):
+    log = log_path(Path(spec.store), spec.stage, spec.key)
+    if apart.wanted():
+        return apart.run(Path(config.worker_spec), spec, log)
+    with _output_to(log):
         try:
             return run_spec(spec)
         except Exception:  # run_spec has recorded it; the sweeper reads it from there
