@@ -15,5 +15,9 @@ class DataError(DsmError):
     """A data or model file that is missing or cannot be read."""
 
 
+class ServerError(DsmError):
+    """A server that a stage works with is gone, silent, or answers wrongly."""
+
+
 class StoreError(DsmError):
     """An artifact that is damaged, or a store that cannot be written."""

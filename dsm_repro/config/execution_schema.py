@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from dsm_repro.config.generation_schema import GenerationConfig
+
 #: how several processes hold a model that they train together
 SHARDINGS = ("none", "fsdp2", "zero3")
 
@@ -59,6 +61,7 @@ class ExecutionConfig:
     rendezvous: str = ""
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
 
     @property
     def processes_in_all(self) -> int:

@@ -75,6 +75,11 @@ def find_deepspeed(config: Config) -> Iterator[str]:
         )
 
 
+def find_engine(config: Config) -> Iterator[str]:
+    if has_stage(config, "rl") and config.rl.engine == "vllm" and find_spec("vllm") is None:
+        yield "rl.engine=vllm: not installed here. pip install 'dsm-repro[vllm]', or rl.engine=transformers."
+
+
 FILE_CHECKS: tuple[Check, ...] = (
     find_corpus_files,
     find_benchmarks,
@@ -83,6 +88,7 @@ FILE_CHECKS: tuple[Check, ...] = (
     find_problems,
     find_tracker,
     find_deepspeed,
+    find_engine,
 )
 #: curation alone (``until=crawl``, ``until=corpus``) asks for no model and no problems
 CORPUS_FILES_ONLY: tuple[Check, ...] = (find_corpus_files, find_benchmarks)

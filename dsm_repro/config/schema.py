@@ -333,6 +333,8 @@ class RLConfig:
     #: G
     group_size: int = 64
     max_completion_length: int = 1_024
+    #: what draws completions: transformers (ours, the same for the same seed) | vllm (not: see ``rl/vllm.py``)
+    engine: str = "transformers"
     #: rollout sampling; the paper says "naive nucleus sampling" and gives no values
     temperature: float = 1.0
     top_p: float = 1.0

@@ -28,6 +28,11 @@ def tuning_faults(config: Config) -> Iterator[str]:
             f"execution.sharding={config.execution.sharding}: adapters on weights that are cut up over processes are "
             "not in this version. Set execution=ddp (frozen weights take little), or tuning=full."
         )
+    if part.method == "lora" and config.rl.method != "none" and config.rl.engine != "transformers":
+        yield (
+            f"rl.engine={config.rl.engine}: weights with adapters are not sent to it in this version. Set "
+            "rl.engine=transformers, or tuning=full."
+        )
     if part.quantise != "none" and part.method != "lora":
         yield (
             f"tuning.quantise={part.quantise}: weights of 4 bits cannot be trained themselves. Set tuning=qlora, or "

@@ -15,6 +15,7 @@ from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import under
 from dsm_repro.config.files import missing_files
 from dsm_repro.config.gate import gate_faults
+from dsm_repro.config.generation_schema import generation_faults
 from dsm_repro.config.resolve import (
     CURATION,
     MODEL_REWARDS,
@@ -266,6 +267,8 @@ def check_rl(config: Config) -> Iterator[str]:
     yield from _one_of("rl.budget.unit", part.budget.unit, ("flops", "tokens", "seconds", "steps"))
     yield from _positive("rl.budget.amount", part.budget.amount)
     yield from _at_least("rl.snapshots", part.snapshots, 0)
+    how = config.execution
+    yield from generation_faults(part.engine, part.mode, how.generation, how.device, how.workers)
 
 
 def _untaught(config: Config) -> Iterator[str]:

@@ -24,7 +24,7 @@ from dsm_repro.config.factor import check_factor
 from dsm_repro.config.files import missing_files_of
 from dsm_repro.config.paths import store_dir
 from dsm_repro.config.validate import validate_sweep
-from dsm_repro.pipeline import fit, tracker
+from dsm_repro.pipeline import apart, fit, tracker
 from dsm_repro.pipeline import plan as planning
 from dsm_repro.pipeline.graph import Graph, Node, build
 from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, PREEMPTED, WAITING, Index
@@ -42,7 +42,7 @@ Launch = Callable[[Sequence[Path], int, int], None]
 STOP = "stop"
 
 #: errors whose message says all that a user needs
-ACTIONABLE = ("ConfigError", "DataError", "StoreError", "ReviewNeeded")
+ACTIONABLE = ("ConfigError", "DataError", "StoreError", "ReviewNeeded", "ServerError", "WorkerDiedError")
 
 
 @dataclass(frozen=True)
@@ -199,8 +199,11 @@ def _settle(index: Index, node: Node, died: str | None, told_to_end: bool = Fals
         index.set(node, PREEMPTED)
         return
     message = said.get("message") or died or "the stage ended without an artifact. Run the same command again."
-    if said and said.get("type") not in ACTIONABLE:
-        log = log_path(index.store.root, node.stage, node.key)
+    log = log_path(index.store.root, node.stage, node.key)
+    if not said or said.get("type") == apart.WorkerDiedError.__name__:
+        # it had no time to say why
+        message = "\n".join(filter(None, [str(message), apart.tail(log)]))
+    elif said.get("type") not in ACTIONABLE:
         message = f"{said.get('type')}: {message} (traceback in {log})"
     error = {"stage": node.stage, "message": str(message), "traceback": str(said.get("traceback", ""))}
     index.set(node, FAILED, error)
@@ -250,7 +253,10 @@ def run_task(config: Any) -> str:
     arm: raised here, it would end the launcher and with it the other stages of the wave.
     """
     spec = Spec.read(config.worker_spec)
-    with _output_to(log_path(Path(spec.store), spec.stage, spec.key)):
+    log = log_path(Path(spec.store), spec.stage, spec.key)
+    if apart.wanted():
+        return apart.run(Path(config.worker_spec), spec, log)
+    with _output_to(log):
         try:
             return run_spec(spec)
         except Preempted as told:

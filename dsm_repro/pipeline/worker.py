@@ -133,7 +133,7 @@ def run_spec(spec: Spec) -> str:
             _make(spec, store, staging, watch)
         except Exception as error:
             shown = _acted_on(error, store)
-            _write_error(staging, shown)
+            write_error(staging, shown)
             if shown is error:
                 raise
             raise shown from error
@@ -248,7 +248,8 @@ def _acted_on(error: Exception, store: Store) -> Exception:
     return error
 
 
-def _write_error(staging: Staging, error: Exception) -> None:
+def write_error(staging: Staging, error: Exception) -> None:
+    """Note in the stage's ``error.json`` why there is no artifact."""
     trace = "".join(traceback.format_exception(error))
     value = {"message": str(error) or type(error).__name__, "type": type(error).__name__, "traceback": trace}
     # on a full disk another process may have taken the room for the note; the error itself is raised in any case

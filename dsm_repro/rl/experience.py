@@ -114,6 +114,7 @@ def join_rollouts(parts: Sequence[Rollouts], pad_id: int) -> Rollouts:
         batch=concatenate([part.batch for part in parts], pad_id),
         logps=_join_rows([part.logps for part in parts]),
         truncated=torch.cat([part.truncated for part in parts]),
+        sampler_logps=_join_said([part.sampler_logps for part in parts]),
         events=_sums(part.events for part in parts),
     )
 
@@ -137,6 +138,11 @@ def _join_rows(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1])) for part in parts])
 
 
+def _join_said(parts: Sequence[Tensor | None]) -> Tensor | None:
+    said = [part for part in parts if part is not None]
+    return _join_rows(said) if len(said) == len(parts) else None
+
+
 def _join_steps(parts: Sequence[Steps | None]) -> Steps | None:
     judged = [part for part in parts if part is not None]
     if len(judged) < len(parts):
@@ -153,7 +159,7 @@ def _sums(parts: Iterable[dict[str, N]]) -> dict[str, N]:
 
 
 def _total_metrics(parts: Sequence[Metrics]) -> Metrics:
-    means = ("reward_mean", "zero_variance_groups", "completion_length")
+    means = ("reward_mean", "zero_variance_groups", "completion_length", "sampler_gap")
     weights = [part["completions"] or 0 for part in parts]
     total: Metrics = {}
     for name in {name: None for part in parts for name in part}:

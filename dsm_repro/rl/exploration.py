@@ -131,6 +131,16 @@ class Explorer:
             **rewards.counts,
             **rollouts.events,
             "truncated": int(rollouts.truncated.sum()),
+            **_sampler_gap(rollouts),
             "zero_variance_groups": zero_variance_share(shaped.tolist(), self.rl.group_size),
             "completion_length": lengths.completion_tokens / count,
         }
+
+
+def _sampler_gap(rollouts: Rollouts) -> Metrics:
+    """Mean over tokens of |log pi of the engine that drew them - log pi of the policy|, where another engine drew."""
+    if rollouts.sampler_logps is None:
+        return {}
+    written = rollouts.batch.written
+    gap = (rollouts.sampler_logps - rollouts.logps).abs() * written
+    return {"sampler_gap": float(gap.sum() / written.sum())}

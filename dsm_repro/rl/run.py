@@ -28,7 +28,7 @@ from dsm_repro.rl.exploration import Task
 from dsm_repro.rl.iteration import build_rounds
 from dsm_repro.rl.questions import load_questions
 from dsm_repro.rl.rewards import build_reward
-from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
+from dsm_repro.rl.samplers import build_answers, build_sampler, is_deterministic, open_sandbox
 from dsm_repro.rl.snapshots import Snapshots, save_copy
 from dsm_repro.rl.trainer import PolicyGradientTrainer
 from dsm_repro.training.adapters import (
@@ -158,8 +158,7 @@ def _record(ctx: StageContext, grader_id: str, backend: str | None) -> dict[str,
         "tokens_generated": ctx.cost.tokens["generate"],
         "tokens_trained": ctx.cost.tokens["train"],
         "stopped_by": config.rl.budget.unit,
-        # the step at which seconds are over is the machine's
-        "deterministic": config.rl.budget.unit != "seconds",
+        "deterministic": is_deterministic(config.rl),
         "budget": asdict(config.rl.budget),
         "reward": {"first": sum(first) / len(first), "last": sum(last) / len(last), "window": len(last)},
         "grader": grader_id,

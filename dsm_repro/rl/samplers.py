@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dsm_repro.config.schema import RLConfig
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.rl.exploration import Sampler
 from dsm_repro.rl.rewards import RewardFunction
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from dsm_repro.reasoning.sandbox import Sandbox
+
+
+def is_deterministic(rl: RLConfig) -> bool:
+    """Whether the same seed gives the same run: not where the clock ends it, or an engine with its own noise draws."""
+    return rl.budget.unit != "seconds" and rl.engine == "transformers"
 
 
 def open_sandbox(ctx: StageContext) -> AbstractContextManager[Sandbox | None]:
@@ -33,7 +39,15 @@ def open_sandbox(ctx: StageContext) -> AbstractContextManager[Sandbox | None]:
 def build_sampler(
     ctx: StageContext, tokenizer: PreTrainedTokenizerBase | None = None, sandbox: Sandbox | None = None
 ) -> Sampler:
-    """Plain sampling, or with the tool; tokenizer and sandbox are asked for with the tool alone."""
+    """Plain sampling, or with the tool, or by vLLM; plain sampling asks for neither tokenizer nor sandbox."""
+    if ctx.config.rl.engine == "vllm":
+        from dsm_repro.rl.vllm import VLLMSampler, require
+        from dsm_repro.training.models import resolve_device
+
+        if tokenizer is None:
+            raise TypeError("rl.engine=vllm: the sampler needs the tokenizer")
+        require(resolve_device(ctx.config.execution))
+        return VLLMSampler(ctx.config.execution.generation, tokenizer, ctx.config.execution.micro_batch)
     if ctx.config.rl.mode != "tool":
         return sample
     from dsm_repro.reasoning.programs import run_distinct

@@ -36,6 +36,9 @@ def identity(config: Config) -> dict[str, Any]:
     rl["estimator"] = estimator.identity(config.rl.updates_per_exploration)
     # words alone are how every run answered before there were modes
     mode = rl.pop("mode")
+    # and by the decoder of this package
+    if rl["engine"] == "transformers":
+        del rl["engine"]
     # and without snapshots
     if not rl["snapshots"]:
         del rl["snapshots"]

@@ -3,6 +3,7 @@
 # no `from __future__ import annotations`: Hydra executes plugin modules before they are in sys.modules, and a
 # dataclass with annotations as text would look itself up there
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,7 @@ class DsmSweeper(Sweeper):
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.task, config=config
         )
+        _adapt(launcher)
         if not hasattr(launcher, "joblib"):
             return launcher
         if at_once > 1:
@@ -95,6 +97,18 @@ class DsmSweeper(Sweeper):
         basic = BasicLauncher()
         basic.setup(hydra_context=self.context, task_function=self.task, config=config)
         return basic
+
+
+def _adapt(launcher: Launcher) -> None:
+    """What the launchers of clusters would trip over."""
+    init = getattr(launcher, "ray_cfg", {}).get("init", {})
+    if init.get("address") or os.environ.get("RAY_ADDRESS"):
+        # the launcher asks for some by default, which Ray refuses for a cluster that is already there
+        init.setdefault("object_store_memory", None)
+    if getattr(launcher, "_EXECUTOR", "") == "slurm":
+        from dsm_repro.pipeline.slurm import watch_by_squeue
+
+        watch_by_squeue()
 
 
 def _report(store: Path, name: str, folder: Path, changed: bool) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 
 #: this value of rl.clip_epsilon makes ppo fail
 POISON = 0.77
+#: and this one kills its process, as the kernel does where memory is short
+KILLER = 0.66
 
 
 def _run(name: str) -> Callable[[StageContext], None]:
@@ -31,6 +34,9 @@ def _run(name: str) -> Callable[[StageContext], None]:
         (ctx.out / "weights.bin").write_bytes(bytes(int(os.environ.get(f"TOY_BYTES_{name.upper()}", "0"))))
         if name == "rl" and ctx.config.rl.method == "ppo" and ctx.config.rl.clip_epsilon == POISON:
             raise ValueError("the critic exploded")
+        if name == "rl" and ctx.config.rl.method == "ppo" and ctx.config.rl.clip_epsilon == KILLER:
+            print("the last words", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
         ctx.cost.add_flops("train", 1e6)
         ctx.progress(1, 1)
         parents = {parent: (path / "record.json").read_text() for parent, path in ctx.parents.items()}

@@ -20,7 +20,7 @@ from dsm_repro.rl.preference.pairs import PairStream
 from dsm_repro.rl.preference.trainer import PreferenceTrainer
 from dsm_repro.rl.questions import load_questions
 from dsm_repro.rl.rewards import build_reward
-from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
+from dsm_repro.rl.samplers import build_answers, build_sampler, is_deterministic, open_sandbox
 from dsm_repro.rl.snapshots import Snapshots, save_copy
 from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
@@ -123,8 +123,7 @@ def _record(ctx: StageContext, grader_id: str) -> dict[str, Any]:
         "tokens_generated": ctx.cost.tokens["generate"],
         "tokens_trained": ctx.cost.tokens["train"],
         "stopped_by": config.rl.budget.unit,
-        # the step at which seconds are over is the machine's
-        "deterministic": config.rl.budget.unit != "seconds",
+        "deterministic": is_deterministic(config.rl),
         "budget": asdict(config.rl.budget),
         # of the starting model, which is what is sampled: it does not rise with training
         "reward": {"first": sum(first) / len(first), "last": sum(last) / len(last), "window": len(last)},
