@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: programs that are not ours, with arguments of theirs alone
 FOREIGN = frozenset(
     ("accelerate", "apt-get", "cat", "cd", "export", "git", "head", "ls", "mkdir", "nvidia-smi", "ray", "sacct",
-     "sbatch", "scancel", "scontrol", "sinfo", "source", "squeue", "tail", "tee", "tensorboard")
+     "sbatch", "scancel", "scontrol", "sinfo", "source", "squeue", "tail", "tee", "tensorboard", "vllm")
 )  # fmt: skip
 #: programs that start another one, which is checked
 WRAPPERS = frozenset(("accelerate", "env", "nohup", "salloc", "srun", "time", "torchrun", "exec"))

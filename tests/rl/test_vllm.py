@@ -251,7 +251,6 @@ def test_a_server_that_never_comes_up_ends_the_wait(listening: bool, monkeypatch
     assert time.monotonic() - started < 2
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_server_that_goes_while_weights_are_sent_ends_the_process(
     server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -261,8 +260,7 @@ def test_a_server_that_goes_while_weights_are_sent_ends_the_process(
 
     def exits(code: int) -> None:
         status.append(code)
-        ended.set()
-        raise SystemExit  # of the thread
+        ended.set()  # and comes back, as the real one does not
 
     monkeypatch.setattr(vllm.os, "_exit", exits)
     with vllm.watched(server.config):
@@ -270,7 +268,7 @@ def test_a_server_that_goes_while_weights_are_sent_ends_the_process(
         server.shutdown()
         server.socket.close()
         assert ended.wait(5)
-    assert status == [vllm.SERVER_GONE]
+    assert set(status) == {vllm.SERVER_GONE}
     assert "gone while weights were sent to it" in capfd.readouterr().err
 
 
