@@ -84,9 +84,11 @@ class Snapshots:
         write_text(self.ctx.out / SNAPSHOTS_FILE, json.dumps(self.taken, indent=1))
 
 
-def save_copy(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str, start: Path) -> None:
+def save_copy(
+    model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str, start: Path | None = None
+) -> None:
     """Write the model as the stage's end does, in ``dtype``, and leave the one that is trained as it is.
 
-    ``start`` is where it was loaded from.
+    ``start`` is where it was loaded from; quantised weights are merged into those that lie there.
     """
     save_model(merged(copy.deepcopy(model), start, dtype), tokenizer, folder, dtype)

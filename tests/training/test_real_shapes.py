@@ -79,7 +79,7 @@ def test_a_trainer_and_its_optimiser_are_built(name: str, tmp_path: Path, monkey
     args = trainer_arguments(context, model, opt, made.base.dtype, 4_096)
     rows = RowDataset(torch.zeros(4, 8, dtype=torch.long).numpy())
     trainer = LanguageModelTrainer(model=model, args=args, train_dataset=rows, data_collator=stack_rows)
-    trainer.set_order([0, 1, 2, 3], opt.factor)
+    trainer.set_order([0, 1, 2, 3], opt.batch_size, rows.fill, opt.factor)
     assert args.activation_checkpointing and args.bf16
     trainer.create_optimizer()
     learnt = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
