@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
-from dsm_repro.pipeline.device import Device, machine_memory
+from dsm_repro.pipeline.device import Device, kind_of, machine_memory
 from dsm_repro.pipeline.memory import MemoryParts
 from dsm_repro.pipeline.stage import Estimate
 
@@ -134,9 +134,13 @@ def _changes(stage: str, config: Config) -> Iterator[tuple[str, Config]]:
         adapters = replace(config, tuning=replace(config.tuning, method="lora"))
         yield "tuning=lora (adapters, another experiment)", adapters
         yield "tuning=lora (adapters, another experiment) execution.micro_batch=1", _change(adapters, micro_batch=1)[1]
-    if {"processes", "sharding"} <= {field.name for field in fields(config.execution)} and stage in SHARED:
-        # reinforcement learning keeps whole weights in each process
-        shared: dict[str, Any] = {} if stage == "rl" else {"sharding": "fsdp2"}
+    if stage == "rl" and config.rl.engine == "transformers" and kind_of(config.execution) == "cuda":
+        engine = replace(config, rl=replace(config.rl, engine="vllm"))
+        yield "execution=vllm_colocate", engine
+    if stage in SHARED:
+        # reinforcement learning keeps whole weights in each process, and so do adapters
+        whole = stage == "rl" or config.tuning.method != "full"
+        shared: dict[str, Any] = {} if whole else {"sharding": "fsdp2"}
         counts = [n for n in PROCESSES if stage != "rl" or config.rl.questions_per_step % n == 0]
         for count in counts:
             yield _change(config, processes=count, **shared)

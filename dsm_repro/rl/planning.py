@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dsm_repro.config.resolve import has_stage, resolve_model
 from dsm_repro.config.schema import Config
+from dsm_repro.pipeline.device import device_of
 from dsm_repro.pipeline.memory import (
     FRAMEWORK_BYTES,
     SCORED_HEAD,
@@ -69,13 +70,19 @@ def rl_memory(config: Config, estimator: Estimator) -> MemoryParts | None:
     questions = -(-rl.questions_per_step // policy.placement.processes)
     # a frozen model's weights are cast for each product anew, and not kept
     writer = replace(policy, weight_bytes=policy.product_bytes) if estimator.offline else policy
-    phases = {
-        "rollouts": writing(writer, questions * rl.group_size, questions, prompt, limit, rl.top_p < 1, laid_out(policy))
-    }
+    completions = questions * rl.group_size
+    if rl.engine == "vllm":
+        held, phases = _engine(config, held)
+        rows = min(rows_at_once(config.execution.micro_batch, policy.device), completions)
+        # what it drew is scored again by the policy
+        phases["scoring"] = _scoring(policy, rows, min(rows, questions), prompt, limit)
+    else:
+        drawn = writing(writer, completions, questions, prompt, limit, rl.top_p < 1, laid_out(policy))
+        phases = {"rollouts": drawn}
     if estimator.runner == PREFERENCE:
         phases["update"] = _pairs(policy, max(2, config.execution.micro_batch // 2 * 2), prompt + limit)
     else:
-        rows = min(rows_at_once(config.execution.micro_batch, policy.device), questions * rl.group_size)
+        rows = min(rows_at_once(config.execution.micro_batch, policy.device), completions)
         phases |= _passes(policy, value, rows, min(rows, questions), prompt, limit, estimator)
     if continued:
         model = in_training(config, value.shape, Placement())
@@ -100,8 +107,7 @@ def _passes(
     entries = float(scored * policy.shape.vocab_size)
     passes = {}
     if estimator.needs_reference:
-        head = SCORING_HEAD.get(policy.dtype, 10)
-        passes["scoring"] = MemoryParts(activations=passing(policy, tokens), logits=head * entries)
+        passes["scoring"] = _scoring(policy, rows, prompts, prompt, limit)
     if estimator.needs_critic:
         kept = activations(value, tokens, False) + prompt_keys(value, rows, prompt, packed)
         passes["critic's update"] = MemoryParts(
@@ -116,6 +122,21 @@ def _passes(
         allocator=kept_back(policy, kept),
     )
     return passes
+
+
+def _scoring(policy: Held, rows: int, prompts: int, prompt: int, limit: int) -> MemoryParts:
+    tokens, scored = rows * limit + prompts * prompt, min(rows * limit, HEAD_TOKENS)
+    head = SCORING_HEAD.get(policy.dtype, 10)
+    return MemoryParts(activations=passing(policy, tokens), logits=head * float(scored * policy.shape.vocab_size))
+
+
+def _engine(config: Config, held: MemoryParts) -> tuple[MemoryParts, dict[str, MemoryParts]]:
+    """vLLM takes its share of the device whatever it draws: throughout, or while it is awake; a server takes none."""
+    part = config.execution.generation
+    share = (device_of(config.execution).memory_bytes or 0.0) * part.memory_share if part.mode == "colocate" else 0.0
+    if part.sleep:
+        return held, {"rollouts": MemoryParts(cache=share)}
+    return replace(held, cache=share), {"rollouts": MemoryParts()}
 
 
 def _pairs(policy: Held, rows: int, length: int) -> MemoryParts:

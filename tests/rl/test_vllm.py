@@ -24,7 +24,9 @@ from dsm_repro.config.files import missing_files
 from dsm_repro.config.generation_schema import GenerationConfig
 from dsm_repro.config.validate import faults
 from dsm_repro.pipeline.identity import stage_key
-from dsm_repro.rl import vllm
+from dsm_repro.pipeline.memory import MemoryParts
+from dsm_repro.rl import estimators, vllm
+from dsm_repro.rl.planning import rl_memory
 from dsm_repro.rl.rollouts import Sampling, sample, step_generator
 from dsm_repro.rl.stage import STAGE
 from dsm_repro.rl.trainer import PolicyGradientTrainer
@@ -280,6 +282,24 @@ def test_the_engine_is_part_of_the_result_and_where_it_runs_is_not() -> None:
     assert key([]) == key(["rl.engine=transformers", "execution.generation.memory_share=0.5"])
     assert key([]) != key(["rl.engine=vllm"])
     assert key(["execution=vllm_server"]) == key(["execution=vllm_colocate"])
+
+
+def test_a_plan_counts_the_engines_share_of_the_device_and_no_cache_of_ours() -> None:
+    def parts(*words: str) -> MemoryParts:
+        config = compose(["scale=paper", "execution.hardware.ask=false", *words])
+        found = rl_memory(config, estimators.build(config.rl))
+        assert found is not None
+        return found
+
+    ours, server = parts(), parts("execution=vllm_server")
+    assert ours.phase == "rollouts" and ours.cache > 1e12
+    assert server.phase == "update" and server.cache == 0
+    awake = parts(
+        "execution=vllm_colocate", "execution.generation.sleep=false", "execution.generation.memory_share=0.5"
+    )
+    assert awake.cache == 40e9 and awake.total == pytest.approx(server.total + 40e9)
+    # asleep while the policy is updated
+    assert parts("execution=vllm_colocate").total == pytest.approx(server.total)
 
 
 @pytest.mark.parametrize(
