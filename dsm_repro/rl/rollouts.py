@@ -48,10 +48,10 @@ class Rollouts:
     logps: Tensor
     #: (B,) True where the length limit ended the completion
     truncated: Tensor
-    #: (B, T) what the engine that drew them says of the same tokens, where that is not this package
-    sampler_logps: Tensor | None = None
     #: what happened while a tool was used, counted; shown in the metrics
     events: dict[str, int] = field(default_factory=dict)
+    #: (B, T) what the engine that drew them says of the same tokens, where that is not this package
+    sampler_logps: Tensor | None = None
 
 
 class _BufferLayer(DynamicLayer):
