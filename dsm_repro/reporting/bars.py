@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from dsm_repro.reporting.plots import VERDICT_COLOURS
 WIDTH, HEIGHT = 240, 22
 _PAD = 8
 _EXTENTS = (5, 10, 15, 20, 30, 40, 50, 75, 100)
+#: share of the intervals that are drawn whole, if need be: a few wide ones would make all others small
+_WHOLE = 0.8
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,11 @@ class Effect:
 
 
 def extent(effects: Sequence[Effect]) -> int:
-    """Points to either side of 0 that hold every interval: a round number."""
-    widest = max((max(abs(e.low), abs(e.high)) for e in effects), default=0.0)
+    """Points to either side of 0 that hold every difference and most of the intervals whole: a round number."""
+    if not effects:
+        return _EXTENTS[0]
+    ends = sorted(max(abs(e.low), abs(e.high)) for e in effects)
+    widest = max(ends[math.ceil(_WHOLE * len(ends)) - 1], *(abs(e.value) for e in effects))
     return next((e for e in _EXTENTS if e >= widest), 100)
 
 
@@ -53,9 +59,16 @@ def _marker(word: str, x: float, y: float) -> str:
 
 
 def _drawn(effect: Effect, reach: float, y: float) -> str:
-    low, high = _x(effect.low, reach), _x(effect.high, reach)
+    """The interval, with an arrow where it goes on beyond the scale, and the marker of the difference."""
+    low, high = _x(max(effect.low, -reach), reach), _x(min(effect.high, reach), reach)
+    ends = ((-1, low, effect.low < -reach), (1, high, effect.high > reach))
+    arrows = "".join(
+        f'<polygon points="{x + 7 * side:g},{y:g} {x:g},{y - 4.5:g} {x:g},{y + 4.5:g}"/>'
+        for side, x, cut in ends
+        if cut
+    )
     return (
-        f'<line x1="{low}" y1="{y:g}" x2="{high}" y2="{y:g}" stroke-width="3.5" stroke-linecap="round"/>'
+        f'<line x1="{low}" y1="{y:g}" x2="{high}" y2="{y:g}" stroke-width="3.5" stroke-linecap="round"/>{arrows}'
         f"{_marker(effect.verdict, _x(effect.value, reach), y)}"
     )
 
@@ -97,7 +110,7 @@ def figure(groups: Sequence[tuple[str, Sequence[Effect]]]) -> str:
         for t in ticks
     )
     height, width = y + 34, left + WIDTH + right
-    note = "difference in points with its 95% interval; right of 0 the first arm is better"
+    note = "difference in points with its 95% interval; right of 0 the first arm is better; an arrow: it goes on"
     return (
         f'<?xml version="1.0" encoding="utf-8"?>\n'
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" '
