@@ -98,7 +98,7 @@ def inputs(config: Config) -> tuple[Any, ...]:
 
 def estimate(config: Config) -> Estimate:
     from dsm_repro.pipeline.memory import answering
-    from dsm_repro.training.planning import PROMPT_TOKENS, base_shape, shape_notes, stored
+    from dsm_repro.training.planning import base_shape, prompt_tokens, shape_notes, stored
 
     evaluation = config.evaluation
     sizes = [suite.size_of(config, task, WHOLE_SET) for task in suite.tasks_of(config)]
@@ -111,7 +111,7 @@ def estimate(config: Config) -> Estimate:
     programs = count if runs_programs(config) else 0
     shape, greedy = base_shape(config), evaluation.temperature == 0 and evaluation.samples == 1
     flops = generation_flops(shape, 0, count * length, float(count) * length**2)
-    prompt = PROMPT_TOKENS.get(config.problems.source, 256) + evaluation.shots * SHOT_TOKENS
+    prompt = prompt_tokens(config) + evaluation.shots * SHOT_TOKENS
     rows = min(config.execution.micro_batch, max(sizes, default=1) * evaluation.samples)
     notes = shape_notes(resolve_model(config))
     if evaluation.engine == "vllm":

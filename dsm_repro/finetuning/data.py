@@ -64,6 +64,11 @@ def check_format(name: str) -> None:
         raise ConfigError(f"sft.format={name}: use one of {', '.join(FORMATS)}.")
 
 
+def kinds_of(format_name: str) -> tuple[str, ...]:
+    """The modes whose prompts a format's examples have."""
+    return MODES_OF.get(format_name, (format_name,))
+
+
 def modes_of(problems: Sequence[Problem], format_name: str) -> list[str]:
     """The kind of each problem's one example; ``both`` and ``hybrid`` alternate within each category.
 

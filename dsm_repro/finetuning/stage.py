@@ -8,7 +8,7 @@ from typing import Any
 
 from dsm_repro.config.resolve import model_parent, tuning_identity
 from dsm_repro.config.schema import Config
-from dsm_repro.finetuning.data import MODES_OF, check_format
+from dsm_repro.finetuning.data import check_format, kinds_of
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.reasoning import answers
 from dsm_repro.reasoning.benchmarks import require_disjoint
@@ -29,7 +29,7 @@ def parents(config: Config) -> tuple[str, ...]:
 
 def identity(config: Config) -> Any:
     check_format(config.sft.format)
-    modes = MODES_OF.get(config.sft.format, (config.sft.format,))
+    modes = kinds_of(config.sft.format)
     problems: dict[str, Any] = {"source": config.problems.source}
     if config.problems.source == "miniature":
         problems["seed"] = config.problems.seed

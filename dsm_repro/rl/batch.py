@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,3 +161,18 @@ def completion_logps(model: Any, batch: Batch, temperature: float) -> Tensor:
         parts = zip(states.split(HEAD_TOKENS), targets.split(HEAD_TOKENS), strict=True)
         scored = torch.cat([checkpoint(score, part, target, use_reentrant=False) for part, target in parts])
     return scored.new_zeros(mask.shape).masked_scatter(mask, scored)
+
+
+def logps_in_parts(
+    model: Any, batch: Batch, parts: Iterable[tuple[Tensor, Batch]], temperature: float, dtype: torch.dtype
+) -> Tensor:
+    """:func:`completion_logps` of ``parts`` of a batch, each with its rows' indices, without gradients.
+
+    (B, T) in ``dtype``; zero in rows that no part has.
+    """
+    result = torch.zeros(batch.completion_ids.shape, dtype=dtype, device=batch.completion_ids.device)
+    with torch.no_grad():
+        for index, part in parts:
+            logps = completion_logps(model, part, temperature)
+            result[index, : logps.shape[1]] = logps.to(dtype)
+    return result

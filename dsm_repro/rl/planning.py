@@ -30,7 +30,7 @@ from dsm_repro.rl.estimators import Estimator
 from dsm_repro.rl.sizes import HEAD_TOKENS, LARGEST_LAID_OUT, rows_at_once
 from dsm_repro.training.batching import RECOMPUTE_FROM, split_batch
 from dsm_repro.training.batching import rows_at_once as trainer_rows
-from dsm_repro.training.planning import PROMPT_TOKENS, in_training, placement_of, shape_of, stored
+from dsm_repro.training.planning import in_training, placement_of, prompt_tokens, shape_of, stored
 
 #: the module that trains on preference pairs, in one process
 PREFERENCE = "dsm_repro.rl.preference.run"
@@ -39,11 +39,6 @@ PREFERENCE = "dsm_repro.rl.preference.run"
 def rl_processes(config: Config, estimator: Estimator) -> int:
     """Processes that share the stage ``rl``; each holds whole weights."""
     return 1 if estimator.runner == PREFERENCE else placement_of(config).processes
-
-
-def prompt_tokens(config: Config) -> int:
-    """Tokens assumed of a question with its wording."""
-    return PROMPT_TOKENS.get(config.problems.source, 256)
 
 
 def rl_memory(config: Config, estimator: Estimator) -> MemoryParts | None:
@@ -71,9 +66,9 @@ def rl_memory(config: Config, estimator: Estimator) -> MemoryParts | None:
     # a frozen model's weights are cast for each product anew, and not kept
     writer = replace(policy, weight_bytes=policy.product_bytes) if estimator.offline else policy
     completions = questions * rl.group_size
+    rows = min(rows_at_once(config.execution.micro_batch, policy.device), completions)
     if rl.engine == "vllm":
         held, phases = _engine(config, held)
-        rows = min(rows_at_once(config.execution.micro_batch, policy.device), completions)
         # what it drew is scored again by the policy
         phases["scoring"] = _scoring(policy, rows, min(rows, questions), prompt, limit)
     else:
@@ -82,7 +77,6 @@ def rl_memory(config: Config, estimator: Estimator) -> MemoryParts | None:
     if estimator.runner == PREFERENCE:
         phases["update"] = _pairs(policy, max(2, config.execution.micro_batch // 2 * 2), prompt + limit)
     else:
-        rows = min(rows_at_once(config.execution.micro_batch, policy.device), completions)
         phases |= _passes(policy, value, rows, min(rows, questions), prompt, limit, estimator)
     if continued:
         model = in_training(config, value.shape, Placement())

@@ -72,7 +72,7 @@ def _check_reward(config: Config, estimator: estimators.Estimator) -> None:
 
 
 def _check_tuning(config: Config, estimator: estimators.Estimator) -> None:
-    if config.tuning.method == "full" or (estimator.rounds == 1 and estimator.runner == "dsm_repro.rl.run"):
+    if config.tuning.method == "full" or (estimator.rounds == 1 and estimator.runner == estimators.Estimator.runner):
         return
     raise ConfigError(
         f"tuning.method={config.tuning.method}: rl={config.rl.method} needs a reference policy that is more than the "

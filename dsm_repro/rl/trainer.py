@@ -24,7 +24,7 @@ from trl import GRPOConfig, GRPOTrainer
 from dsm_repro.config.schema import RLConfig
 from dsm_repro.pipeline.tracker import shown
 from dsm_repro.rl import accounting, objectives
-from dsm_repro.rl.batch import Batch, completion_logps
+from dsm_repro.rl.batch import Batch, completion_logps, logps_in_parts
 from dsm_repro.rl.critic import Critic, Regression, Returns
 from dsm_repro.rl.distributed import Processes
 from dsm_repro.rl.estimators import Estimator
@@ -151,14 +151,9 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         return self._start() if self.estimator.offline else contextlib.nullcontext(self.policy)
 
     def _reference_logps(self, batch: Batch, dtype: torch.dtype) -> Tensor:
-        parts = []
-        with torch.no_grad(), self._start() as reference, self.compute_loss_context_manager():
-            for index, part in self.processes.micro_batches(batch, self.micro_batch):
-                parts.append((index, completion_logps(reference, part, self.rl.temperature)))
-        result = torch.zeros(batch.completion_ids.shape, dtype=dtype, device=self.args.device)
-        for index, logps in parts:
-            result[index, : logps.shape[1]] = logps
-        return self.processes.total(result)
+        own = self.processes.micro_batches(batch, self.micro_batch)
+        with self._start() as reference, self.compute_loss_context_manager():
+            return self.processes.total(logps_in_parts(reference, batch, own, self.rl.temperature, dtype))
 
     def _update_critic(self, batch: Batch, metrics: Metrics, returns_of: Returns) -> tuple[Tensor, Tensor]:
         assert self.regression is not None

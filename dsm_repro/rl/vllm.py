@@ -26,12 +26,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from dsm_repro.config.errors import ConfigError, ServerError
 from dsm_repro.config.generation_schema import GenerationConfig
 from dsm_repro.pipeline.apart import tail
-from dsm_repro.rl.batch import Batch, completion_logps
+from dsm_repro.rl.batch import Batch, logps_in_parts
 from dsm_repro.rl.rollouts import Rollouts, Sampling, left_pad
 
 if TYPE_CHECKING:
@@ -134,7 +133,8 @@ class VLLMSampler:
             completion_mask=kept,
             written=kept,
         )
-        logps = self._logps(model, batch, sampling.temperature)
+        dtype = torch.promote_types(model.dtype, torch.float32)
+        logps = logps_in_parts(model, batch, batch.micro_batches(self.rows), sampling.temperature, dtype)
         said = torch.zeros(kept.shape, dtype=torch.float64)
         for row, positions in enumerate(logprobs):
             said[row, : len(positions)] = torch.tensor([values[0] for values in positions], dtype=torch.float64)
@@ -145,16 +145,6 @@ class VLLMSampler:
             # under nucleus sampling the engine's are those of the truncated distribution: nothing to compare
             sampler_logps=said.to(logps) if sampling.top_p == 1.0 else None,
         )
-
-    def _logps(self, model: PreTrainedModel, batch: Batch, temperature: float) -> Tensor:
-        parts = []
-        with torch.no_grad():
-            for index, part in batch.micro_batches(self.rows):
-                parts.append((index, completion_logps(model, part, temperature)))
-        result = parts[0][1].new_zeros(batch.completion_ids.shape)
-        for index, logps in parts:
-            result[index, : logps.shape[1]] = logps
-        return result
 
 
 def gone(config: GenerationConfig, what: str) -> ServerError:

@@ -72,11 +72,14 @@ def training_flops(spec: ModelSpec, tokens: float, length: float, adapters: int 
     return 6.0 * (spec.parameters or 0) * tokens + attention
 
 
+def prompt_tokens(config: Config) -> int:
+    """Tokens assumed of a question with its wording."""
+    return PROMPT_TOKENS.get(config.problems.source, PROMPT_TOKENS["jsonl"])
+
+
 def placement_of(config: Config) -> Placement:
     """Over how many processes a stage runs that can be shared, and how they hold the model."""
-    execution = config.execution
-    processes, nodes = getattr(execution, "processes", 1), getattr(execution, "nodes", 1)
-    return Placement(processes * nodes, getattr(execution, "sharding", "none"))
+    return Placement(config.execution.processes_in_all, config.execution.sharding)
 
 
 def adapter_parameters(shape: ModelShape, tuning: TuningConfig) -> int | None:
