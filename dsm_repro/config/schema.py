@@ -246,7 +246,8 @@ class ProblemsConfig:
 class SFTConfig:
     """Supervised fine-tuning, §3."""
 
-    #: cot | pot | tool | both (cot and pot) | hybrid (both, half of them under a prompt that does not say which) | none
+    #: cot | pot | tool | both (cot and pot) | hybrid (both, half of them under a prompt that does not say which) |
+    #: given (each problem's own, in words or a program) | none
     format: str = "cot"
     examples: int = 4_000
     steps: int = 500

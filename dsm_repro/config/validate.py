@@ -226,7 +226,7 @@ def check_problems(config: Config) -> Iterator[str]:
 
 def check_sft(config: Config) -> Iterator[str]:
     part = config.sft
-    yield from _one_of("sft.format", part.format, ("cot", "pot", "tool", "both", "hybrid", "none"))
+    yield from _one_of("sft.format", part.format, ("cot", "pot", "tool", "both", "hybrid", "given", "none"))
     if part.format == "none":
         return
     for key in ("examples", "steps", "batch_size", "max_length"):
@@ -276,7 +276,7 @@ def _untaught(config: Config) -> Iterator[str]:
     mode, taught = config.rl.mode, config.sft.format
     if mode not in ("pot", "tool") or (taught == "none" and resolve_model(config).path):
         return
-    if taught not in ((mode, "both", "hybrid") if mode == "pot" else (mode,)):
+    if taught not in ((mode, "both", "hybrid", "given") if mode == "pot" else (mode,)):
         yield (
             f"rl.mode={mode}: sft.format={taught} never shows the policy an answer of this kind, and it would learn "
             f"from chance hits alone. Set sft={mode}, or rl.mode=cot."

@@ -14,9 +14,9 @@ from dsm_repro.reasoning.formats import Passage, cot_target, encode, pot_target,
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMATS = ("cot", "pot", "tool", "both", "hybrid", "none")
+FORMATS = ("cot", "pot", "tool", "both", "hybrid", "given", "none")
 #: where an example's kind of answer is not the format's own name
-MODES_OF = {"both": ("cot", "pot"), "hybrid": ("cot", "pot", "hybrid")}
+MODES_OF = {"both": ("cot", "pot"), "given": ("cot", "pot"), "hybrid": ("cot", "pot", "hybrid")}
 #: label of a token that is read and not learnt
 IGNORED = -100
 
@@ -72,12 +72,16 @@ def kinds_of(format_name: str) -> tuple[str, ...]:
 def modes_of(problems: Sequence[Problem], format_name: str) -> list[str]:
     """The kind of each problem's one example; ``both`` and ``hybrid`` alternate within each category.
 
+    With ``given`` it is the kind of the one solution that the problem has (words where it has two).
+
     One example per problem whatever the format, so arms that differ in it see the same questions and
     the same number of examples.
     """
     check_format(format_name)
     if format_name not in MODES_OF:
         return [format_name] * len(problems)
+    if format_name == "given":
+        return ["cot" if problem.cot or not problem.program else "pot" for problem in problems]
     seen: dict[str, int] = defaultdict(int)
     modes = []
     for problem in problems:

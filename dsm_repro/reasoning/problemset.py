@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +97,13 @@ def problem_of(row: dict[str, Any]) -> Problem:
         cot_terse=cot,
         program=str(row.get("program") or ""),
     )
+
+
+def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:
+    """One JSON object a line, the whole file or nothing; raises DataError where it cannot be written."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise DataError(f"--out={path}: cannot be written ({error.strerror}). Give another file.") from error

@@ -10,7 +10,6 @@ for every format, so that arms that differ in the format see the same problems. 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 from collections import Counter
@@ -18,11 +17,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dsm_repro.config.errors import DataError, DsmError
+from dsm_repro.config.errors import DsmError
 from dsm_repro.config.schema import SandboxConfig
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning import gsm8k_programs, reft_programs
-from dsm_repro.reasoning.problemset import problem_of, problem_rows
+from dsm_repro.reasoning.problemset import problem_of, problem_rows, write_lines
 
 #: what a line of the file holds
 FIELDS = ("id", "question", "answer", "cot", "program")
@@ -79,13 +78,7 @@ def that_print_the_answer(problems: Sequence[Problem], config: SandboxConfig) ->
 
 def write(problems: Sequence[Problem], path: Path) -> None:
     """One JSON object a line, the whole file or nothing."""
-    rows = ({field: getattr(problem, field) for field in FIELDS} for problem in problems)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise DataError(f"--out={path}: cannot be written ({error.strerror}). Give another file.") from error
+    write_lines(({field: getattr(problem, field) for field in FIELDS} for problem in problems), path)
 
 
 def summary(with_program: int, without: Counter[str]) -> str:
