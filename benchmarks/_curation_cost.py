@@ -70,7 +70,7 @@ def _timed(step: str, count: int, work: Callable[[], object], *, sort: bool = Fa
 
 
 def _read(files: Sequence[Path], out: Path) -> None:
-    from dsm_repro.config.schema import CorpusConfig
+    from dsm_repro.config.corpus_schema import CorpusConfig
     from dsm_repro.corpus.readers import plan_shards
     from dsm_repro.corpus.steps import ReadPages
 
@@ -84,7 +84,8 @@ def _read(files: Sequence[Path], out: Path) -> None:
 
 def _shard_steps(count: int, texts: Sequence[Path], work: Path, model: Path) -> list[Cost]:
     """Steps that see a shard at a time."""
-    from dsm_repro.config.schema import Config, MinHashConfig
+    from dsm_repro.config.corpus_schema import MinHashConfig
+    from dsm_repro.config.schema import Config
     from dsm_repro.corpus.crawl import read_column
     from dsm_repro.corpus.decontamination import BenchmarkIndex
     from dsm_repro.corpus.dedup import write_signatures, write_url_keys
@@ -127,7 +128,7 @@ def _global_steps(count: int, texts: Sequence[Path], work: Path) -> list[Cost]:
     """Steps that see all documents at once, after those of :func:`_shard_steps`."""
     import numpy as np
 
-    from dsm_repro.config.schema import MinHashConfig
+    from dsm_repro.config.corpus_schema import MinHashConfig
     from dsm_repro.corpus.crawl import Crawl
     from dsm_repro.corpus.dedup import cluster, duplicate_urls
     from dsm_repro.corpus.domains import mathematical, partition, prefixes

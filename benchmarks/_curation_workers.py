@@ -20,7 +20,7 @@ class Pass:
 
 def write_crawl(pages: int, folder: Path) -> list[Path]:
     """The miniature web's WARC files, 1,000 pages in each."""
-    from dsm_repro.config.schema import WebConfig
+    from dsm_repro.config.corpus_schema import WebConfig
     from dsm_repro.miniature.web import write_web
 
     web = folder / f"web-{pages}"

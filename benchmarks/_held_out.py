@@ -17,7 +17,7 @@ from _debian import MANUALS
 from _manuals_crawl import Truth
 
 if TYPE_CHECKING:
-    from dsm_repro.config.schema import ClassifierConfig
+    from dsm_repro.config.corpus_schema import ClassifierConfig
     from dsm_repro.corpus.crawl import Crawl
 
 #: formulas as extraction writes them

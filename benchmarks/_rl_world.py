@@ -12,7 +12,8 @@ from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
-from dsm_repro.config.schema import BudgetConfig, RLConfig, TinyModelConfig
+from dsm_repro.config.model_schema import TinyModelConfig
+from dsm_repro.config.rl_schema import BudgetConfig, RLConfig
 from dsm_repro.miniature.problems import Problem, problems
 from dsm_repro.miniature.tokenizer import train_tokenizer
 from dsm_repro.pretraining.base_stage import initial_model

@@ -25,7 +25,8 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
-from dsm_repro.config.schema import Config, DecontaminationConfig
+from dsm_repro.config.corpus_schema import DecontaminationConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.corpus.decontamination import BenchmarkIndex
 from dsm_repro.corpus.tokens import grams
 from dsm_repro.miniature.text import documents

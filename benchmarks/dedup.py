@@ -29,7 +29,7 @@ from _dedup_documents import KINDS, TRUTH, write_documents
 from rich.console import Console
 from rich.table import Table
 
-from dsm_repro.config.schema import MinHashConfig
+from dsm_repro.config.corpus_schema import MinHashConfig
 
 FILES = 4
 MEMORY_BYTES = 1_000_000_000

@@ -37,7 +37,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dsm_repro.config.schema import CorpusConfig, WebConfig
+from dsm_repro.config.corpus_schema import CorpusConfig, WebConfig
 from dsm_repro.corpus.extraction import extract, main_text
 from dsm_repro.corpus.extraction.decoding import decode
 from dsm_repro.corpus.pages import RawPage

@@ -30,7 +30,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dsm_repro.config.schema import GraderConfig
+from dsm_repro.config.evaluation_schema import GraderConfig
 from dsm_repro.reasoning.grading import Grader, estimate, exact, structure, units
 
 Pair = tuple[str, str]

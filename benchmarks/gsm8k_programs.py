@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from dsm_repro.config.schema import GraderConfig, SandboxConfig
+from dsm_repro.config.evaluation_schema import GraderConfig, SandboxConfig
 from dsm_repro.reasoning.extraction import extract
 from dsm_repro.reasoning.formats import pot_target, program_of
 from dsm_repro.reasoning.grading import Grader

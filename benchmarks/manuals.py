@@ -105,7 +105,7 @@ def _print_crawl(out: Path) -> None:
 
 def _held_out(options: argparse.Namespace) -> None:
     """Every split on the pages of stage ``crawl``."""
-    from dsm_repro.config.schema import ClassifierConfig
+    from dsm_repro.config.corpus_schema import ClassifierConfig
     from dsm_repro.corpus.crawl import Crawl
 
     out: Path = options.out
@@ -160,7 +160,7 @@ def _seeds(options: argparse.Namespace, seeding: str, half: tuple[str, ...]) -> 
     """A seed corpus from outside the crawl, as JSON lines."""
     out: Path = options.out
     if seeding == "miniature":
-        from dsm_repro.config.schema import WebConfig
+        from dsm_repro.config.corpus_schema import WebConfig
         from dsm_repro.miniature.web import write_web
 
         folder = out / "miniature"

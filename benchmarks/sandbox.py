@@ -24,7 +24,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from dsm_repro.config.schema import SandboxConfig
+from dsm_repro.config.evaluation_schema import SandboxConfig
 from dsm_repro.reasoning.sandbox import Sandbox
 from dsm_repro.reasoning.sandbox.backends import ISOLATED
 from dsm_repro.reasoning.sandbox.controller import probe

@@ -27,7 +27,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from dsm_repro.config.schema import MinHashConfig
+from dsm_repro.config.corpus_schema import MinHashConfig
 from dsm_repro.corpus.dedup import cluster, duplicate_urls, write_signatures, write_url_keys
 
 WORDS = 60

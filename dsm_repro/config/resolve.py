@@ -6,7 +6,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import Config, MixConfig, ModelSpec, SourceSpec
+from dsm_repro.config.model_schema import ModelSpec
+from dsm_repro.config.schema import Config
+from dsm_repro.config.training_schema import MixConfig, SourceSpec
 
 #: every stage in the order in which an arm may pass through it
 STAGE_ORDER = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "reward_model", "rl", "evaluate")

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dsm_repro.config.corpus_schema import ClassifierConfig
 from dsm_repro.config.errors import DataError
-from dsm_repro.config.schema import ClassifierConfig
 from dsm_repro.corpus.tokens import tokenize
 from dsm_repro.corpus.training_file import Side, Spool
 from dsm_repro.pipeline.identity import file_digest

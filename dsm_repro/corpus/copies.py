@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsm_repro.config.schema import MinHashConfig
+from dsm_repro.config.corpus_schema import MinHashConfig
 from dsm_repro.corpus.crawl import Crawl
 from dsm_repro.corpus.pages import Drop
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from dsm_repro.config.schema import CorpusConfig
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.corpus.pages import Page
 
 #: the model's own probability below which the text does not tell

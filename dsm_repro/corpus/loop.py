@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsm_repro.config.schema import CorpusConfig
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.corpus.classifier import line, train
 from dsm_repro.corpus.domains import Domain, Partition, mathematical, newly_positive, partition, prefixes
 from dsm_repro.corpus.review import Decision, Review

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dsm_repro.config.schema import CorpusConfig
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.corpus.pages import Drop, Page
 from dsm_repro.corpus.shards.step import Shard
 

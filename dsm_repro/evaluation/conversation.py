@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dsm_repro.config.schema import ToolConfig
+from dsm_repro.config.evaluation_schema import ToolConfig
 from dsm_repro.reasoning import formats, programs
 from dsm_repro.reasoning.formats import Passage
 

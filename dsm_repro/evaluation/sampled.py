@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsm_repro.config.schema import EvaluationConfig
+from dsm_repro.config.evaluation_schema import EvaluationConfig
 from dsm_repro.config.sweep_schema import recorded_ks
 from dsm_repro.reasoning.grading import Verdict
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 
-from dsm_repro.config.schema import WebConfig
+from dsm_repro.config.corpus_schema import WebConfig
 from dsm_repro.miniature.problems import problems
 from dsm_repro.miniature.text import MAX_CHARACTERS, MIN_CHARACTERS, documents, fingerprint, versions
 from dsm_repro.miniature.web import PROBLEM_SEED_OFFSET, seed_documents

@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dsm_repro.config.corpus_schema import WebConfig
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import WebConfig
 from dsm_repro.miniature import web_sites
 from dsm_repro.miniature.problems import Problem, problems
 from dsm_repro.miniature.web_markup import FORMULA

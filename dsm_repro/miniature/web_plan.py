@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
+from dsm_repro.config.corpus_schema import WebConfig
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import WebConfig
 from dsm_repro.miniature import text, web_sites
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.miniature.web_filler import filler_page, remark

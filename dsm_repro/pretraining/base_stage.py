@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.model_path import folder_of, is_local, missing
+from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig
 from dsm_repro.config.resolve import resolve_model
-from dsm_repro.config.schema import Config, ModelSpec, TinyModelConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.miniature.text import KINDS, fingerprint
 from dsm_repro.miniature.tokenizer import SAMPLE_CHARACTERS
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import SourceSpec
+from dsm_repro.config.training_schema import SourceSpec
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

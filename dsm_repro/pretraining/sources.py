@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import SourceSpec
+from dsm_repro.config.training_schema import SourceSpec
 from dsm_repro.pretraining.remote import file_texts, is_address
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any
 
 from dsm_repro.config.gate import gate_notes
 from dsm_repro.config.resolve import model_parent, resolve_source, training_tokens
-from dsm_repro.config.schema import Config, SourceSpec
+from dsm_repro.config.schema import Config
+from dsm_repro.config.training_schema import SourceSpec
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.pretraining.mixture import check_weights
 from dsm_repro.pretraining.schedule import multi_step, warmup_note

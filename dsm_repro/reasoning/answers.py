@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from dsm_repro.config.schema import GraderConfig
+from dsm_repro.config.evaluation_schema import GraderConfig
 from dsm_repro.reasoning import extraction
 from dsm_repro.reasoning.extraction import Extracted
 from dsm_repro.reasoning.grading import registry

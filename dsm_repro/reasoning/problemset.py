@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import ProblemsConfig
+from dsm_repro.config.training_schema import ProblemsConfig
 from dsm_repro.miniature.problems import Problem, problem_id, problems
 
 #: GSM8K's calculator annotations, ``<<48/2=24>>``

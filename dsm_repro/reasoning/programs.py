@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dsm_repro.reasoning import formats
 
 if TYPE_CHECKING:
-    from dsm_repro.config.schema import SandboxConfig
+    from dsm_repro.config.evaluation_schema import SandboxConfig
     from dsm_repro.reasoning.sandbox import Execution, Sandbox
 
 #: programs -> what came of each

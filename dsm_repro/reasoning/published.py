@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError, DataError, DsmError
-from dsm_repro.config.schema import GraderConfig, SandboxConfig
+from dsm_repro.config.evaluation_schema import GraderConfig, SandboxConfig
 from dsm_repro.miniature.problems import problem_id
 from dsm_repro.reasoning.extraction import extract
 from dsm_repro.reasoning.formats import program_of

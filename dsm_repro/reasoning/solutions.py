@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsm_repro.config.errors import DsmError
-from dsm_repro.config.schema import SandboxConfig
+from dsm_repro.config.evaluation_schema import SandboxConfig
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning import gsm8k_programs, reft_programs
 from dsm_repro.reasoning.problemset import problem_of, problem_rows, write_lines

@@ -11,7 +11,8 @@ from typing import Any
 
 from trl import GRPOConfig
 
-from dsm_repro.config.schema import RLConfig, TrackerConfig
+from dsm_repro.config.rl_schema import RLConfig
+from dsm_repro.config.schema import TrackerConfig
 from dsm_repro.pipeline.tracker import trainer_fields
 
 #: a run that stops at a FLOP budget has no step limit of its own

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.cost import ModelShape
 from dsm_repro.rl import accounting

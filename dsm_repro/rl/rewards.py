@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from dsm_repro.config.schema import RewardConfig
+from dsm_repro.config.rl_schema import RewardConfig
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning.answers import answer_to
 from dsm_repro.rl.estimators.base import Steps

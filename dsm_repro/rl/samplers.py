@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.rl.exploration import Sampler
 from dsm_repro.rl.rewards import RewardFunction

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from dsm_repro.config.schema import ToolConfig
+from dsm_repro.config.evaluation_schema import ToolConfig
 from dsm_repro.reasoning import formats, programs
 from dsm_repro.reasoning.formats import Passage
 from dsm_repro.rl import rollouts

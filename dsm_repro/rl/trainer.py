@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from trl import GRPOConfig, GRPOTrainer
 
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.pipeline.tracker import shown
 from dsm_repro.rl import accounting, objectives
 from dsm_repro.rl.batch import Batch, completion_logps, logps_in_parts

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import Config, TuningConfig
+from dsm_repro.config.model_schema import TuningConfig
+from dsm_repro.config.schema import Config
 
 if TYPE_CHECKING:
     from peft import LoraConfig

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig, TuningConfig
 from dsm_repro.config.resolve import resolve_model
-from dsm_repro.config.schema import Config, ModelSpec, TinyModelConfig, TuningConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.cost import ModelShape, train_flops
 from dsm_repro.pipeline.device import kind_of
 from dsm_repro.pipeline.memory import Held, MemoryParts, Placement, training

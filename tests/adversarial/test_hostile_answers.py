@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dsm_repro.config.schema import GraderConfig
+from dsm_repro.config.evaluation_schema import GraderConfig
 from dsm_repro.reasoning.extraction import extract
 from dsm_repro.reasoning.grading import Grader
 

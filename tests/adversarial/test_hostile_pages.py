@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsm_repro.config.schema import CorpusConfig, ExtractionConfig
+from dsm_repro.config.corpus_schema import CorpusConfig, ExtractionConfig
 from dsm_repro.corpus.extraction import extract
 from dsm_repro.corpus.extraction.guards import MAX_ATTRIBUTES, PageRefusedError, time_limit
 from dsm_repro.corpus.pages import Drop, Page, RawPage

@@ -14,8 +14,8 @@ from _held_out import Counts, Document, average_precision, count, documents, eva
 from _loop_check import check_domains, check_pages, check_paths, listed
 from _manuals_crawl import SEEDS, SUMMARY, TRUTH, Markup, Truth, build, is_mathematical, read_truth
 
+from dsm_repro.config.corpus_schema import ClassifierConfig, ExtractionConfig
 from dsm_repro.config.errors import DataError
-from dsm_repro.config.schema import ClassifierConfig, ExtractionConfig
 from dsm_repro.corpus.crawl import Crawl, write_pages
 from dsm_repro.corpus.pages import Page, RawPage
 

@@ -44,7 +44,7 @@ def test_default_config_has_no_fault(sound: Config) -> None:
         ({"mix.weights": {"unheard_of": 1.0}}, ["mix.weights.unheard_of", "it has"]),
         ({"until": "later"}, ["until=later", "corpus"]),
         ({"until": "rl", "rl.method": "none"}, ["until=rl: this arm has no such stage"]),
-        ({"sft.format": "prose"}, ["sft.format=prose", "cot, pot, tool, both, hybrid, none"]),
+        ({"sft.format": "prose"}, ["sft.format=prose", "cot, pot, tool, both, hybrid, given, none"]),
         ({"sft.format": "none", "pretrain.enabled": False}, ["rl.method=grpo", "rl=none"]),
         ({"rl.budget.unit": "hours"}, ["rl.budget.unit=hours", "flops, tokens, seconds, steps"]),
         ({"rl.budget.amount": 0}, ["rl.budget.amount=0"]),

@@ -12,7 +12,7 @@ from rl_world import make_config, make_model_folder
 from torch import Tensor
 from trl import DPOConfig
 
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.rl import objectives
 from dsm_repro.rl.batch import Batch, completion_logps
 from dsm_repro.rl.estimators import dpo

@@ -10,7 +10,8 @@ import torch
 from rl_world import make_config, make_model_folder, make_trainer
 from trl import GRPOConfig, GRPOTrainer, RLOOTrainer
 
-from dsm_repro.config.schema import Config, RLConfig
+from dsm_repro.config.rl_schema import RLConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.rl.arguments import all_fields, grpo_config
 from dsm_repro.rl.batch import completion_logps
 from dsm_repro.rl.estimators import Estimator

@@ -9,7 +9,7 @@ from pathlib import Path
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from dsm_repro.config.schema import CorpusConfig, ExtractionConfig
+from dsm_repro.config.corpus_schema import CorpusConfig, ExtractionConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers import InputFile, plan_shards, read_shard
 

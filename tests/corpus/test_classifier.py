@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dsm_repro.config.corpus_schema import ClassifierConfig
 from dsm_repro.config.errors import DataError
-from dsm_repro.config.schema import ClassifierConfig
 from dsm_repro.corpus.classifier import calibration, draws, line, load, score_lines, train
 from dsm_repro.corpus.training_file import Side
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dsm_repro.config.corpus_schema import DecontaminationConfig
 from dsm_repro.config.errors import DataError
-from dsm_repro.config.schema import DecontaminationConfig
 from dsm_repro.corpus.decontamination import BenchmarkIndex, Evidence, benchmark_state, with_frequencies
 from dsm_repro.corpus.decontamination.scan import Scanner
 from dsm_repro.corpus.token_hashes import TokenHasher

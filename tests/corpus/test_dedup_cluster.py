@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dsm_repro.config.schema import MinHashConfig, WebConfig
+from dsm_repro.config.corpus_schema import MinHashConfig, WebConfig
 from dsm_repro.corpus.dedup import Duplicates, Shingler, cluster, jaccard, write_signatures
 from dsm_repro.corpus.dedup.keys import write_keys
 from dsm_repro.miniature.problems import problems

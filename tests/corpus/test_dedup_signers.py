@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dsm_repro.config.corpus_schema import MinHashConfig
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import MinHashConfig
 from dsm_repro.corpus.dedup.keys import SortedKeys
 from dsm_repro.corpus.dedup.shingles import ShingleBatch, Shingler
 from dsm_repro.corpus.dedup.signatures import band_keys, write_signatures

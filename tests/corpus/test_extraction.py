@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsm_repro.config.schema import CorpusConfig
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.corpus.extraction import extract, main_text
 from dsm_repro.corpus.extraction.decoding import decode
 from dsm_repro.corpus.pages import Page, RawPage

@@ -10,7 +10,8 @@ import pytest
 from dsm_repro.config.compose import compose
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.gate import benchmark_name, evaluated_on, gate_notes
-from dsm_repro.config.schema import Config, MixConfig, SourceSpec
+from dsm_repro.config.schema import Config
+from dsm_repro.config.training_schema import MixConfig, SourceSpec
 from dsm_repro.config.validate import faults
 from dsm_repro.corpus.decontamination import BenchmarkIndex, benchmark_state
 from dsm_repro.evaluation.stage import STAGE as EVALUATE

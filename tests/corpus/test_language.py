@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsm_repro.config.schema import CorpusConfig
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.corpus.language import identify, keep
 from dsm_repro.corpus.pages import Page
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dsm_repro.config.corpus_schema import CorpusConfig, WebConfig
 from dsm_repro.config.errors import DataError
-from dsm_repro.config.schema import CorpusConfig, WebConfig
 from dsm_repro.corpus.classifier import line, load, score_lines
 from dsm_repro.corpus.crawl import Crawl, write_pages
 from dsm_repro.corpus.loop import Round, collected_domains, curate, reviews

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from dsm_repro.config.schema import CorpusConfig
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.corpus.pages import Page
 from dsm_repro.corpus.quality import FILTERS, reason_to_drop
 from dsm_repro.corpus.tokens import count_tokens

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from reader_files import in_shards, page_names, reasons
 
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import CorpusConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers import input_files, listing, local_inputs, plan_shards
 from dsm_repro.corpus.readers.hf import DataSet, parsed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from reader_files import LIMIT, in_shards, read
 
-from dsm_repro.config.schema import CorpusConfig
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.corpus.pages import RawPage
 from dsm_repro.corpus.readers import listing, local_inputs
 from dsm_repro.corpus.readers.html import html_url

@@ -15,8 +15,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from reader_files import GUARDS, in_shards, items, page_names, write_warc
 
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import CorpusConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers import input_files, listing, local_inputs, plan_shards, read_shard, remote
 from dsm_repro.pipeline.identity import canonical_json

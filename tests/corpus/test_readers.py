@@ -11,8 +11,8 @@ import pytest
 import zstandard
 from reader_files import GUARDS, in_shards, items, write_warc
 
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import CorpusConfig
 from dsm_repro.corpus.pages import RawPage
 from dsm_repro.corpus.readers import (
     READERS,

@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from dsm_repro.cli import main
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import Config, CorpusConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.corpus.crawl import Crawl, write_pages
 from dsm_repro.corpus.domains import Prefix
 from dsm_repro.corpus.loop import curate, reviews

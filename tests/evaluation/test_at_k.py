@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 import torch
 
+from dsm_repro.config.checks.evaluation import MOST_SAMPLES
 from dsm_repro.config.compose import compose, expand
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import Config, GraderConfig
+from dsm_repro.config.evaluation_schema import GraderConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.config.sweep_schema import recorded_ks
-from dsm_repro.config.validate import MOST_SAMPLES, faults, validate_sweep
+from dsm_repro.config.validate import faults, validate_sweep
 from dsm_repro.evaluation import sampled
 from dsm_repro.evaluation.run import accuracy_of, evaluate
 from dsm_repro.evaluation.sampled import Answer, maj_at_k, pass_at_k, tally

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dsm_repro.config.compose import compose
-from dsm_repro.config.schema import SandboxConfig, ToolConfig
+from dsm_repro.config.evaluation_schema import SandboxConfig, ToolConfig
 from dsm_repro.config.validate import faults
 from dsm_repro.evaluation import answering
 from dsm_repro.evaluation.conversation import Conversation, Stretch, ToolLoop

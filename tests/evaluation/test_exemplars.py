@@ -11,7 +11,7 @@ import pytest
 
 from dsm_repro.config.compose import compose
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import GraderConfig, SandboxConfig
+from dsm_repro.config.evaluation_schema import GraderConfig, SandboxConfig
 from dsm_repro.config.validate import faults
 from dsm_repro.evaluation import exemplars, stage
 from dsm_repro.reasoning.answers import answer_to

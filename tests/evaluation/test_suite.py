@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from dsm_repro.config.checks.evaluation import ANSWER_MODES, FEW_SHOT_MODES
 from dsm_repro.config.compose import compose
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import BenchmarkPlacesConfig, Config
-from dsm_repro.config.validate import ANSWER_MODES, FEW_SHOT_MODES, faults
+from dsm_repro.config.evaluation_schema import BenchmarkPlacesConfig
+from dsm_repro.config.schema import Config
+from dsm_repro.config.validate import faults
 from dsm_repro.evaluation import router, stage, suite
 from dsm_repro.evaluation.answers import answer_of
 from dsm_repro.evaluation.run import TASKS
@@ -382,7 +384,7 @@ def test_the_group_of_lm_eval_has_the_accuracy_of_all_of_math(model_folder: Path
     from lm_eval.api.model import LM
     from lm_eval.tasks import TaskManager
 
-    from dsm_repro.config.schema import GraderConfig
+    from dsm_repro.config.evaluation_schema import GraderConfig
     from dsm_repro.evaluation.scoring import SCORER, Scorer
     from dsm_repro.evaluation.taskdata import SUBJECT, Subject, test_problems
     from dsm_repro.reasoning.grading import Grader

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import Config, ModelSpec, SFTConfig, TinyModelConfig
+from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig
+from dsm_repro.config.schema import Config
+from dsm_repro.config.training_schema import SFTConfig
 from dsm_repro.finetuning import programs, stage
 from dsm_repro.finetuning import run as run_module
 from dsm_repro.pipeline.stage import StageContext

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from dsm_repro.config.compose import compose
-from dsm_repro.config.schema import WebConfig
+from dsm_repro.config.corpus_schema import WebConfig
 from dsm_repro.miniature import text_collections, web_sites
 from dsm_repro.miniature.problems import problems
 from dsm_repro.miniature.text import COLLECTIONS, documents, fingerprint

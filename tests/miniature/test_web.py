@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from dsm_repro.config.corpus_schema import WebConfig
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import WebConfig
 from dsm_repro.miniature import web, web_plan, web_sites
 from dsm_repro.miniature.problems import problems
 from dsm_repro.miniature.web_markup import ENCODINGS, FORMULA, encode

@@ -12,8 +12,9 @@ from dsm_repro import stages
 from dsm_repro.config.compose import expand
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.execution_schema import ExecutionConfig, HardwareConfig
+from dsm_repro.config.model_schema import ModelSpec
 from dsm_repro.config.paths import sweep_names
-from dsm_repro.config.schema import Config, ModelSpec
+from dsm_repro.config.schema import Config
 from dsm_repro.pipeline import device, fit, plan_text
 from dsm_repro.pipeline.device import Device, device_of
 from dsm_repro.pipeline.memory import MemoryParts

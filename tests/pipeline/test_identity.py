@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from dsm_repro.config.container import from_container, to_container
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import Config, ExecutionConfig, PathsConfig, RLConfig, SeedsConfig, SFTConfig
+from dsm_repro.config.rl_schema import RLConfig
+from dsm_repro.config.schema import Config, ExecutionConfig, PathsConfig, SeedsConfig
+from dsm_repro.config.training_schema import SFTConfig
 from dsm_repro.pipeline.identity import (
     ABSENT,
     KEY_LENGTH,

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsm_repro.config.container import to_container
-from dsm_repro.config.schema import Config, SeedsConfig, SFTConfig
+from dsm_repro.config.schema import Config, SeedsConfig
+from dsm_repro.config.training_schema import SFTConfig
 from dsm_repro.pipeline.identity import stage_key
 from dsm_repro.pipeline.worker import Spec
 

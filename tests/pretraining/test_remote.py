@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import SourceSpec
+from dsm_repro.config.training_schema import SourceSpec
 from dsm_repro.pretraining.remote import file_texts
 from dsm_repro.pretraining.sources import texts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import SourceSpec
+from dsm_repro.config.training_schema import SourceSpec
 from dsm_repro.pretraining.sources import packed_source, texts, tokenized
 
 

@@ -10,15 +10,9 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import (
-    Config,
-    MixConfig,
-    ModelSpec,
-    PretrainConfig,
-    SeedsConfig,
-    SourceSpec,
-    TinyModelConfig,
-)
+from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig
+from dsm_repro.config.schema import Config, SeedsConfig
+from dsm_repro.config.training_schema import MixConfig, PretrainConfig, SourceSpec
 from dsm_repro.config.validate import faults
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pretraining import base_stage, prior_stage, stage

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import SandboxConfig
+from dsm_repro.config.evaluation_schema import SandboxConfig
 from dsm_repro.reasoning import linux
 from dsm_repro.reasoning.sandbox import Sandbox
 from dsm_repro.reasoning.sandbox.root import interpreter_directories

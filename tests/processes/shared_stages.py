@@ -17,7 +17,9 @@ from reward_world import judged_by_text, small_reward_model
 from rl_world import make_config, make_model_folder
 
 from dsm_repro.config.container import to_container
-from dsm_repro.config.schema import Config, MixConfig, ModelSpec, PretrainConfig, SFTConfig, SourceSpec, TinyModelConfig
+from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig
+from dsm_repro.config.schema import Config
+from dsm_repro.config.training_schema import MixConfig, PretrainConfig, SFTConfig, SourceSpec
 from dsm_repro.finetuning import stage as sft
 from dsm_repro.pipeline.cost import Cost
 from dsm_repro.pipeline.identity import stage_key

@@ -47,7 +47,7 @@ def actors(cluster: None) -> Iterator[list[Any]]:
     @ray.remote(num_cpus=0.5)
     class Grading:
         def __init__(self, wall: float) -> None:
-            from dsm_repro.config.schema import GraderConfig
+            from dsm_repro.config.evaluation_schema import GraderConfig
             from dsm_repro.reasoning.grading import Grader
 
             self.grader = Grader(GraderConfig(timeout=wall), workers=1)

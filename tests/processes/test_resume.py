@@ -11,7 +11,7 @@ from resume_stages import config_of, files, run_and_die
 from rl_methods import TRAINED_HERE, steps_reward
 from rl_world import make_context, make_model_folder
 
-from dsm_repro.config.schema import BudgetConfig
+from dsm_repro.config.rl_schema import BudgetConfig
 from dsm_repro.rl import run
 from dsm_repro.rl.stage import STAGE
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dsm_repro.config.schema import GraderConfig
+from dsm_repro.config.evaluation_schema import GraderConfig
 from dsm_repro.reasoning.grading import Grader
 
 

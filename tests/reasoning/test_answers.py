@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.compose import compose
+from dsm_repro.config.evaluation_schema import GraderConfig
 from dsm_repro.config.resolve import has_stage
-from dsm_repro.config.schema import GraderConfig, RewardConfig
+from dsm_repro.config.rl_schema import RewardConfig
 from dsm_repro.evaluation.scoring import Scorer
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.identity import description, explain

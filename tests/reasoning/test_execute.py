@@ -9,7 +9,7 @@ import pytest
 
 from dsm_repro.cli import main
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import SandboxConfig
+from dsm_repro.config.evaluation_schema import SandboxConfig
 from dsm_repro.reasoning.sandbox import Sandbox, controller
 from dsm_repro.reasoning.sandbox.backends import ISOLATED
 from dsm_repro.reasoning.sandbox.command import execute_file

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import GraderConfig
+from dsm_repro.config.evaluation_schema import GraderConfig
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.grading.exact import number
 

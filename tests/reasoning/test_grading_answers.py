@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dsm_repro.config.schema import GraderConfig
+from dsm_repro.config.evaluation_schema import GraderConfig
 from dsm_repro.reasoning.grading import Grader
 
 pytestmark = pytest.mark.skipif("DSM_DATA" not in os.environ, reason="DSM_DATA names no folder with math/ and gsm8k/")

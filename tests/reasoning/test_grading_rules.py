@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dsm_repro.config.schema import Config, GraderConfig
-from dsm_repro.config.validate import check_sandbox_and_grader
+from dsm_repro.config.checks.evaluation import check_sandbox_and_grader
+from dsm_repro.config.evaluation_schema import GraderConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.reasoning.grading import Grader, deepseek, hendrycks, minerva, structure, units
 from dsm_repro.reasoning.grading.compare import Comparison, members
 from dsm_repro.reasoning.grading.estimate import certainly_different, estimate

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dsm_repro.config.schema import ProblemsConfig
+from dsm_repro.config.training_schema import ProblemsConfig
 from dsm_repro.reasoning.gsm8k_programs import REASONS, convert
 from dsm_repro.reasoning.problemset import load_problems
 from dsm_repro.reasoning.solutions import main

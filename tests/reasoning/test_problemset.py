@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import ProblemsConfig
+from dsm_repro.config.training_schema import ProblemsConfig
 from dsm_repro.reasoning.problemset import load_problems, problem_files
 
 GSM8K = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from dsm_repro.config.schema import ProblemsConfig
+from dsm_repro.config.training_schema import ProblemsConfig
 from dsm_repro.finetuning.data import examples, modes_of
 from dsm_repro.reasoning.problemset import load_problems
 from dsm_repro.reasoning.published import REASONS, main, row_of

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import SandboxConfig
+from dsm_repro.config.evaluation_schema import SandboxConfig
 from dsm_repro.reasoning.sandbox import Sandbox, controller
 from dsm_repro.reasoning.sandbox.backends import ISOLATED
 

@@ -6,7 +6,8 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsm_repro.config.schema import BudgetConfig, Config
+from dsm_repro.config.rl_schema import BudgetConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.rl.rewards import Completions, Rewards
 

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from dsm_repro.config.schema import TuningConfig
+from dsm_repro.config.model_schema import TuningConfig
 from dsm_repro.pipeline.cost import ModelShape, forward_flops, generation_flops
 from dsm_repro.rl import accounting, packed, rollouts
 from dsm_repro.rl.batch import Batch, completion_logps

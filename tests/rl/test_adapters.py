@@ -14,7 +14,8 @@ from rl_methods import steps_reward
 from rl_world import make_config, make_context, make_model_folder
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import Config, TuningConfig
+from dsm_repro.config.model_schema import TuningConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.rl import run
 from dsm_repro.rl.stage import STAGE
 from dsm_repro.training.models import load_model

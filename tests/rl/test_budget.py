@@ -14,7 +14,8 @@ from resume_stages import run_and_die
 from rl_world import length_reward, make_config, make_context, make_model_folder
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import BudgetConfig, ModelSpec
+from dsm_repro.config.model_schema import ModelSpec
+from dsm_repro.config.rl_schema import BudgetConfig
 from dsm_repro.config.validate import faults
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.rl import budget, rewards, snapshots

@@ -16,7 +16,8 @@ from rl_world import length_reward, make_config, make_context, make_model_folder
 
 from dsm_repro.config.compose import compose
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import BudgetConfig, Config
+from dsm_repro.config.rl_schema import BudgetConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.rl import accounting, estimators, iteration, rewards
 from dsm_repro.rl.batch import Batch

@@ -15,7 +15,8 @@ from rl_methods import TRAINED_HERE, estimator_of, steps_reward
 from rl_world import make_config, make_context, make_model_folder, make_trainer
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import BudgetConfig, Config, RLConfig
+from dsm_repro.config.rl_schema import BudgetConfig, RLConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.rl import estimators, objectives, run
 from dsm_repro.rl.estimators import Signals, Steps
 from dsm_repro.rl.stage import STAGE

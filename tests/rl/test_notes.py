@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from rl_world import make_config
 
-from dsm_repro.config.schema import Config, ModelSpec, TinyModelConfig
+from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.rl.stage import STAGE
 
 INERT = "the clip range is inert at one update per exploration: the ratio is 1"

@@ -12,7 +12,8 @@ import pytest
 from rl_world import length_reward, make_config, make_context, make_model_folder
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import BudgetConfig, Config, RewardConfig
+from dsm_repro.config.rl_schema import BudgetConfig, RewardConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning.grading import Verdict

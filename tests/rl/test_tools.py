@@ -15,7 +15,7 @@ import torch
 from rl_world import in_double, length_reward, make_config, make_model_folder, make_trainer
 from tool_world import draw, follow, make_sampler, printed, say
 
-from dsm_repro.config.schema import SandboxConfig
+from dsm_repro.config.evaluation_schema import SandboxConfig
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.programs import run_distinct

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dsm_repro.config.schema import ToolConfig
+from dsm_repro.config.evaluation_schema import ToolConfig
 from dsm_repro.reasoning.sandbox import Execution
 from dsm_repro.rl import rollouts, tools
 from dsm_repro.rl.batch import Batch, completion_logps

@@ -9,7 +9,8 @@ import torch
 from rl_world import make_model_folder
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import Config, TuningConfig
+from dsm_repro.config.model_schema import TuningConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.config.tuning import tuning_faults
 from dsm_repro.training.adapters import (
     adapter_parameters,

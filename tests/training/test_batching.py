@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import Config, ModelSpec, TinyModelConfig
+from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.cost import ModelShape, train_flops
 from dsm_repro.training.batching import StepCosts, epoch_order, filled, sorted_within_batches, split_batch
 from dsm_repro.training.planning import base_shape, training_estimate, training_flops

@@ -11,7 +11,8 @@ import torch
 from rl_world import make_model_folder
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import Config, ModelSpec
+from dsm_repro.config.model_schema import ModelSpec
+from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pretraining.base_stage import STAGE
 from dsm_repro.training.gguf import load_gguf

@@ -12,7 +12,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM, Trainer
 
 from dsm_repro.config.compose import compose
-from dsm_repro.config.schema import Config, ModelSpec
+from dsm_repro.config.model_schema import ModelSpec
+from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.memory import MOMENT_BYTES
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.training.arguments import trainer_arguments

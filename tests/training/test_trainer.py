@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import Config, TinyModelConfig
+from dsm_repro.config.model_schema import TinyModelConfig
+from dsm_repro.config.schema import Config
 from dsm_repro.pipeline.cost import train_flops
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.training.trainer import Optimisation, checkpoint_to_resume, prepare_torch, train_language_model

@@ -12,8 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsm_repro.config.corpus_schema import DecontaminationConfig
 from dsm_repro.config.errors import DataError
-from dsm_repro.config.schema import DecontaminationConfig
 from dsm_repro.corpus.tokens import grams, tokenize
 from dsm_repro.reasoning.benchmarks import BenchmarkText
 

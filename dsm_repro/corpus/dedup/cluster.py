@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsm_repro.config.schema import MinHashConfig
+from dsm_repro.config.corpus_schema import MinHashConfig
 from dsm_repro.corpus.dedup.candidates import LargeBuckets, all_pairs, compared_pairs, part, split
 from dsm_repro.corpus.dedup.groups import DisjointSets, keepers
 from dsm_repro.corpus.dedup.keys import SortedKeys

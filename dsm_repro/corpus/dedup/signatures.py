@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsm_repro.config.schema import MinHashConfig
+from dsm_repro.config.corpus_schema import MinHashConfig
 from dsm_repro.corpus.dedup.keys import write_keys
 from dsm_repro.corpus.dedup.shingles import Shingler
 from dsm_repro.corpus.dedup.signers import sign

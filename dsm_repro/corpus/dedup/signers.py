@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from dsm_repro.config.corpus_schema import MinHashConfig
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import MinHashConfig
 from dsm_repro.corpus.dedup.shingles import ShingleBatch
 
 if TYPE_CHECKING:

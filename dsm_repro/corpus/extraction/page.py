@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsm_repro.config.schema import CorpusConfig
+from dsm_repro.config.corpus_schema import CorpusConfig
 from dsm_repro.corpus.extraction.decoding import decode, well_formed
 from dsm_repro.corpus.extraction.guards import PageRefusedError, check_size, time_limit
 from dsm_repro.corpus.extraction.main_text import main_text, tidy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from dsm_repro.config.schema import ExtractionConfig
+from dsm_repro.config.corpus_schema import ExtractionConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers.inputs import InputFile, disk_error, opened
 from dsm_repro.corpus.readers.rows import pages_of_batch

@@ -20,8 +20,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dsm_repro.config.corpus_schema import ExtractionConfig
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import ExtractionConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers import arrow, jsonl, parquet
 from dsm_repro.corpus.readers.inputs import InputFile, find_files, from_remote, named

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from dsm_repro.config.schema import ExtractionConfig
+from dsm_repro.config.corpus_schema import ExtractionConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers.inputs import InputFile, disk_error, opened
 from dsm_repro.corpus.readers.remote import path_of

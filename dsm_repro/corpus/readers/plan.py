@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dsm_repro.config.corpus_schema import CorpusConfig, ExtractionConfig
 from dsm_repro.config.errors import ConfigError, DataError
-from dsm_repro.config.schema import CorpusConfig, ExtractionConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers import jsonl, parquet
 from dsm_repro.corpus.readers.html import html_url

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from dsm_repro.config.schema import ExtractionConfig
+from dsm_repro.config.corpus_schema import ExtractionConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers import hf, html, jsonl, parquet, warc, wet
 from dsm_repro.corpus.readers.inputs import InputFile, find_files

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dsm_repro.config.schema import ExtractionConfig
+from dsm_repro.config.corpus_schema import ExtractionConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers.decoding import DamagedBodyError, decoded
 from dsm_repro.corpus.readers.inputs import InputFile

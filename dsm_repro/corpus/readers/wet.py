@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dsm_repro.config.schema import ExtractionConfig
+from dsm_repro.config.corpus_schema import ExtractionConfig
 from dsm_repro.corpus.pages import Drop, RawPage
 from dsm_repro.corpus.readers.inputs import InputFile
 from dsm_repro.corpus.readers.records import read_records

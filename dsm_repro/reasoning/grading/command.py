@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import GraderConfig
+from dsm_repro.config.evaluation_schema import GraderConfig
 from dsm_repro.reasoning.answers import answer_to
 from dsm_repro.reasoning.grading.grader import Grader
 from dsm_repro.reasoning.grading.registry import rule_set

@@ -30,7 +30,7 @@ from dsm_repro.reasoning.processes import Pool, Worker, WorkerDiedError
 
 if TYPE_CHECKING:
     # For the type alone: the worker imports this package, and need not import omegaconf.
-    from dsm_repro.config.schema import GraderConfig
+    from dsm_repro.config.evaluation_schema import GraderConfig
 
 #: importing math-verify on a busy machine, seconds
 START_SECONDS = 120.0

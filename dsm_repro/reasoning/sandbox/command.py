@@ -26,7 +26,7 @@ from dsm_repro.reasoning.sandbox.controller import Sandbox
 from dsm_repro.reasoning.sandbox.execution import Execution
 
 if TYPE_CHECKING:
-    from dsm_repro.config.schema import SandboxConfig
+    from dsm_repro.config.evaluation_schema import SandboxConfig
 
 #: programs read ahead for each worker, so that a slow one does not stop the others
 AHEAD = 16

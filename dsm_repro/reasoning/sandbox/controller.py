@@ -18,7 +18,7 @@ from dsm_repro.reasoning.sandbox.backends import ISOLATED, UNISOLATED, Backend, 
 from dsm_repro.reasoning.sandbox.execution import Execution
 
 if TYPE_CHECKING:
-    from dsm_repro.config.schema import SandboxConfig
+    from dsm_repro.config.evaluation_schema import SandboxConfig
 
 #: what the supervisor may take over the program's own time (importing sympy once included), seconds
 GRACE_SECONDS = 60.0

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.rl.estimators.base import Estimator, Signals, Steps
 
 __all__ = ["Estimator", "Signals", "Steps", "build", "names"]

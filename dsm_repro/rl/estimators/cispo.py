@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.rl import objectives
 from dsm_repro.rl.estimators.base import options
 from dsm_repro.rl.estimators.dapo import DAPO

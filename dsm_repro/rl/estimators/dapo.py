@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.rl import objectives
 from dsm_repro.rl.estimators.base import Signals, options
 from dsm_repro.rl.estimators.grpo import GRPO, require_standard_deviation

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.rl.estimators.base import options
 from dsm_repro.rl.estimators.grpo import GRPO, require_standard_deviation
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.rl.estimators.base import no_options
 from dsm_repro.rl.estimators.rft import RFT
 

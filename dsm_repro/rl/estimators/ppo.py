@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.schema import RLConfig
+from dsm_repro.config.rl_schema import RLConfig
 from dsm_repro.rl import objectives
 from dsm_repro.rl.estimators.base import Estimator, Signals, options
 

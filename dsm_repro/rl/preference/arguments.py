@@ -10,7 +10,8 @@ from typing import Any
 
 from trl import DPOConfig
 
-from dsm_repro.config.schema import RLConfig, TrackerConfig
+from dsm_repro.config.rl_schema import RLConfig
+from dsm_repro.config.schema import TrackerConfig
 from dsm_repro.rl.arguments import UNLIMITED_STEPS, bookkeeping_fields, numeric_fields, optimiser_fields
 from dsm_repro.rl.estimators.dpo import DPO
 

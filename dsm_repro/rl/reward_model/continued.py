@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from dsm_repro.config.schema import RewardModelConfig
+from dsm_repro.config.rl_schema import RewardModelConfig
 from dsm_repro.pipeline.cost import train_flops
 from dsm_repro.rl.experience import Exploration
 from dsm_repro.rl.reward_model.examples import Example
