@@ -49,6 +49,9 @@ class ExecutionConfig:
     workers: int | None = None
     #: completions or rows in one forward pass
     micro_batch: int = 256
+    #: completions that reinforcement learning writes at once (None: all of an exploration stage). What is drawn does
+    #: not depend on it beyond floating-point noise
+    sampling_rows: int | None = None
     checkpoint_seconds: float = 60.0
     #: processes on each node that share a training stage: one for each GPU. Batches stay what they are
     processes: int = 1

@@ -123,6 +123,11 @@ def _changes(stage: str, config: Config) -> Iterator[tuple[str, Config]]:
         size //= 2
     for size in micro_batches:
         yield _change(config, micro_batch=size)
+    completions = config.rl.questions_per_step * config.rl.group_size
+    rows = min(config.execution.sampling_rows or completions, completions) // 2
+    while stage == "rl" and config.rl.engine == "transformers" and rows >= 1:
+        yield _change(config, sampling_rows=rows)
+        rows //= 2
     rows = config.reward_model.sampling_rows // 2
     while stage == "reward_model" and rows >= config.reward_model.samples:
         yield (

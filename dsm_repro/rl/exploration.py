@@ -47,6 +47,8 @@ class Task:
     prompts: Sequence[str]
     reward: RewardFunction
     sampler: Sampler
+    #: completions written at once, None: all of a stage
+    rows: int | None = None
 
 
 class Explorer:
@@ -111,7 +113,7 @@ class Explorer:
 
     def _draw(self, model: Any, chosen: Sequence[int], number: int) -> tuple[Rollouts, Rewards]:
         size, generator = self.rl.group_size, step_generator(self.seed, number)
-        sampling = Sampling(self.rl.max_completion_length, self.rl.temperature, self.rl.top_p)
+        sampling = Sampling(self.rl.max_completion_length, self.rl.temperature, self.rl.top_p, self.task.rows)
         prompts = [self.encoded[i] for i in chosen]
         with self.processes.noise(generator):
             rollouts = self.task.sampler(model, prompts, size, sampling, self.eos_ids, self.pad_id, generator)

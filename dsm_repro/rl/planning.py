@@ -72,7 +72,10 @@ def rl_memory(config: Config, estimator: Estimator) -> MemoryParts | None:
         # what it drew is scored again by the policy
         phases["scoring"] = _scoring(policy, rows, min(rows, questions), prompt, limit)
     else:
-        drawn = writing(writer, completions, questions, prompt, limit, rl.top_p < 1, laid_out(policy))
+        at_once = min(config.execution.sampling_rows or completions, completions)
+        # rows in the middle of two groups read both prompts
+        read = min(questions, -(-at_once // rl.group_size) + 1)
+        drawn = writing(writer, at_once, read, prompt, limit, rl.top_p < 1, laid_out(policy))
         phases = {"rollouts": drawn}
     if estimator.runner == PREFERENCE:
         phases["update"] = _pairs(policy, max(2, config.execution.micro_batch // 2 * 2), prompt + limit)

@@ -32,11 +32,16 @@ COMPACT_ROWS = 8
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are drawn. ``temperature`` 0 is greedy; ``top_p`` 1 is the whole distribution."""
+    """How completions are drawn. ``temperature`` 0 is greedy; ``top_p`` 1 is the whole distribution.
+
+    ``rows`` are written at once, None: all of them. It bounds the memory of keys and values, and a row draws the same
+    tokens whichever others are written with it.
+    """
 
     max_length: int
     temperature: float
     top_p: float
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -241,8 +246,21 @@ class _Written:
 
 
 def _decode(model: PreTrainedModel, ids: Tensor, mask: Tensor, group_size: int, written: _Written) -> None:
-    """Read the prompts once and write every row."""
-    width, limit = ids.shape[1], written.sampling.max_length
+    """Write every row, as many at once as ``Sampling.rows`` allows."""
+    weights = llama.lay_out(model, ids.shape[1] + written.sampling.max_length) if llama.supported(model) else None
+    held = torch.arange(written.rows, device=ids.device)
+    for rows in held.split(written.sampling.rows or written.rows):
+        owner = rows // group_size
+        first, last = int(owner[0]), int(owner[-1]) + 1
+        _decode_part(model, ids[first:last], mask[first:last], owner - first, rows, written, weights)
+
+
+def _decode_part(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, owner: Tensor, rows: Tensor, written: _Written,
+    weights: llama.LlamaWeights | None,
+) -> None:  # fmt: skip
+    """Read these prompts once and write ``rows``, whose prompts are ``owner``."""
+    limit = written.sampling.max_length
     output = model(
         input_ids=ids,
         attention_mask=mask,
@@ -252,12 +270,9 @@ def _decode(model: PreTrainedModel, ids: Tensor, mask: Tensor, group_size: int, 
         logits_to_keep=1,
     )
     cache, logits = output.past_key_values, output.logits[:, -1]
-    owner = torch.arange(len(ids), device=ids.device).repeat_interleave(group_size)
-    everyone = torch.arange(len(owner), device=ids.device)
-    if not llama.supported(model):
-        cache.batch_repeat_interleave(group_size)
-        written.write(everyone, logits[owner], _ModuleDecoder(model, cache, mask[owner], limit))
+    if weights is None:
+        cache.batch_select_indices(owner)
+        written.write(rows, logits[owner], _ModuleDecoder(model, cache, mask[owner], limit))
         return
     prompts = [(layer.keys[owner], layer.values[owner]) for layer in cache.layers]
-    weights = llama.lay_out(model, width + limit)
-    written.write(everyone, logits[owner], llama.LlamaDecoder(weights, prompts, mask[owner], limit))
+    written.write(rows, logits[owner], llama.LlamaDecoder(weights, prompts, mask[owner], limit))

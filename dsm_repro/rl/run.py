@@ -108,7 +108,8 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     with Grader(config.grader) as grader, open_sandbox(ctx) as sandbox:
         reward = build_reward(ctx, grader)
         answers = build_answers(ctx, reward, tokenizer, sandbox)
-        task = Task(questions, prompts, answers, build_sampler(ctx, tokenizer, sandbox))
+        sampler = build_sampler(ctx, tokenizer, sandbox)
+        task = Task(questions, prompts, answers, sampler, config.execution.sampling_rows)
         trainer = PolicyGradientTrainer(
             model, tokenizer, args, rl, task, estimator, critic, reference, config.execution.micro_batch, ledger,
             ledger.save, build_rounds(ctx, estimator, reward, ledger), lora_config(tuning),

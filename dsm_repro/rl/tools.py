@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -90,7 +90,7 @@ class ToolSampler:
             else:
                 whole = [[*prompts[row // group_size], *rows[row].ids] for row in active]
                 room = max(limit - len(rows[row].ids) for row in active)
-                shorter = Sampling(room, sampling.temperature, sampling.top_p)
+                shorter = replace(sampling, max_length=room)
                 generator.manual_seed(_round_seed(seed, number))
                 with _RowNoise(generator, torch.tensor(active), len(rows)):
                     drawn = rollouts.sample(model, whole, 1, shorter, eos_ids, pad_id, generator)

@@ -60,6 +60,20 @@ def test_weights_that_do_not_fit_alone_are_not_answered_by_a_smaller_pass() -> N
     assert "micro_batch" not in misfit.sentence
 
 
+def test_rollouts_that_do_not_fit_are_written_in_parts() -> None:
+    """Keys and values of 1 GB for each completion that is written at once."""
+
+    def estimate(config: Config) -> Estimate:
+        rows = config.execution.sampling_rows or config.rl.questions_per_step * config.rl.group_size
+        return Estimate(memory=MemoryParts("rollouts", weights=10e9, cache=rows * 1e9))
+
+    config = with_rows(8)
+    config.rl.questions_per_step, config.rl.group_size = 16, 64
+    misfit = fit.of_stage("rl", config, estimate, GPU)
+    assert misfit is not None
+    assert "Set execution.sampling_rows=64; or use a device" in misfit.sentence
+
+
 def test_stages_at_once_share_the_memory_of_the_machine() -> None:
     wave = [("rl", 6e9), ("sft", 5e9), ("evaluate", 1e9)]
     misfit = fit.at_once(wave, 2, 10e9)

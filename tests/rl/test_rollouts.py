@@ -127,6 +127,26 @@ def test_rows_that_leave_the_batch_do_not_change_the_others(model, monkeypatch: 
     assert torch.equal(compacted.truncated, whole.truncated)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 4, 6, 15, 100])
+def test_how_many_rows_are_written_at_once_changes_nothing(model, rows: int) -> None:
+    """Also where a part ends in the middle of a group; four prompts with four completions each."""
+    eos = list(range(1, 25))
+    whole = sample(model, r.Sampling(30, 1.0, 0.95), eos)
+    parts = sample(model, r.Sampling(30, 1.0, 0.95, rows), eos)
+    assert whole.batch.lengths.unique().numel() > 2
+    assert torch.equal(whole.batch.completion_ids, parts.batch.completion_ids)
+    assert torch.equal(whole.truncated, parts.truncated)
+    assert torch.allclose(whole.logps, parts.logps, rtol=0, atol=1e-12)
+
+
+def test_no_more_rows_are_held_than_allowed(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+    write = r._Written.write
+    monkeypatch.setattr(r._Written, "write", lambda self, rows, *rest: (held.append(len(rows)), write(self, rows, *rest)))
+    sample(model, r.Sampling(5, 1.0, 1.0, 6), [1])
+    assert held == [6, 6, 4]
+
+
 def test_a_step_repeats_itself_and_another_step_differs(model) -> None:
     sampling = r.Sampling(12, 1.0, 1.0)
     one, again, other = (sample(model, sampling, [1], step).batch.completion_ids for step in (5, 5, 6))

@@ -22,6 +22,8 @@ def check_execution(config: Config) -> Iterator[str]:
     if part.workers is not None:
         yield from at_least("execution.workers", part.workers, 1)
     yield from at_least("execution.micro_batch", part.micro_batch, 1)
+    if part.sampling_rows is not None:
+        yield from at_least("execution.sampling_rows", part.sampling_rows, 1)
     yield from positive("execution.checkpoint_seconds", part.checkpoint_seconds)
     for name in ("memory_bytes", "peak_flops", "utilisation", "decoding_utilisation"):
         value = getattr(part.hardware, name)

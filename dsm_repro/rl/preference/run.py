@@ -66,7 +66,8 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     ledger = Ledger(ctx, snapshots if rl.snapshots else None)
     with Grader(config.grader) as grader, open_sandbox(ctx) as sandbox:
         answers = build_answers(ctx, build_reward(ctx, grader), tokenizer, sandbox)
-        task = Task(questions, prompts, answers, build_sampler(ctx, tokenizer, sandbox))
+        sampler = build_sampler(ctx, tokenizer, sandbox)
+        task = Task(questions, prompts, answers, sampler, config.execution.sampling_rows)
         explorer = Explorer(
             rl, task, method, tokenizer, end_tokens(model, tokenizer), model_shape(model), config.seeds.rl
         )
