@@ -8,7 +8,9 @@ from typing import Any
 from dsm_repro.config.generation_schema import GenerationConfig
 
 #: how several processes hold a model that they train together
-SHARDINGS = ("none", "fsdp2", "zero3")
+SHARDINGS = ("none", "zero1", "fsdp2", "zero3")
+#: those that cut up the weights too
+CUT_WEIGHTS = ("fsdp2", "zero3")
 
 
 @dataclass
@@ -55,7 +57,8 @@ class ExecutionConfig:
     checkpoint_seconds: float = 60.0
     #: processes on each node that share a training stage: one for each GPU. Batches stay what they are
     processes: int = 1
-    #: none: whole weights in each process | fsdp2, zero3: weights, gradients and optimiser cut up among them
+    #: none: all of it in each process | zero1: the optimiser cut up among them | fsdp2, zero3: weights and gradients
+    #: too
     sharding: str = "none"
     nodes: int = 1
     #: nodes > 1: a command that starts once on each node what follows it (srun --nodes=2 --ntasks-per-node=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsm_repro.config.execution_schema import SHARDINGS
+from dsm_repro.config.execution_schema import CUT_WEIGHTS, SHARDINGS
 from dsm_repro.config.resolve import has_stage
 from dsm_repro.config.schema import Config
 
@@ -39,11 +39,12 @@ def _sharding(config: Config) -> Iterator[str]:
             f"execution.sharding={part.sharding}: one process has nothing to share. Set execution.processes to the "
             "number of GPUs, or execution.sharding=none."
         )
-    if has_stage(config, "rl") and config.until not in ("crawl", "corpus", *SHARDED_STAGES):
+    last = config.until in ("crawl", "corpus", *SHARDED_STAGES)
+    if part.sharding in CUT_WEIGHTS and has_stage(config, "rl") and not last:
         yield (
             f"execution.sharding={part.sharding}: the stages of reinforcement learning keep whole weights in each "
-            "process. Run as far as until=sft with it; then without until and with execution=ddp, which finds what is "
-            "made, since execution is part of no key."
+            "process. Run as far as until=sft with it; then without until and with execution=zero1 (the optimiser cut "
+            "up) or ddp, which finds what is made, since execution is part of no key."
         )
 
 

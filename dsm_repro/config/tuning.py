@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dsm_repro.config.execution_schema import CUT_WEIGHTS
 from dsm_repro.config.schema import Config
 
 METHODS = ("full", "lora")
@@ -23,7 +24,7 @@ def tuning_faults(config: Config) -> Iterator[str]:
         yield f"tuning.alpha={part.alpha}: adapters are scaled by alpha / rank. Set it above 0."
     if not part.targets.strip():
         yield "tuning.targets: names no module. Set all-linear, or names as in q_proj,v_proj."
-    if part.method == "lora" and config.execution.sharding != "none":
+    if part.method == "lora" and config.execution.sharding in CUT_WEIGHTS:
         yield (
             f"execution.sharding={config.execution.sharding}: adapters on weights that are cut up over processes are "
             "not in this version. Set execution=ddp (frozen weights take little), or tuning=full."

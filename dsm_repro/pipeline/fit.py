@@ -151,6 +151,11 @@ def _changes(stage: str, config: Config) -> Iterator[tuple[str, Config]]:
             yield _change(config, processes=count, **shared)
         for count in counts:
             yield _change(config, processes=count, **shared, micro_batch=1)
+        if stage == "rl" and config.tuning.method == "full":
+            for count in counts:
+                yield _change(config, processes=count, sharding="zero1")
+            for count in counts:
+                yield _change(config, processes=count, sharding="zero1", micro_batch=1)
 
 
 def _change(config: Config, **values: Any) -> tuple[str, Config]:

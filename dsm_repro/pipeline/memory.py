@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from dsm_repro.config.execution_schema import CUT_WEIGHTS
 from dsm_repro.pipeline.cost import ModelShape
 
 MASTER_BYTES = 4
 GRADIENT_BYTES = 4
 #: the two of Adam, float32
 MOMENT_BYTES = 8
+#: gradients that reinforcement learning adds up over processes at once
+BUCKET_BYTES = 250_000_000
 #: bytes of a number in a product
 PRODUCT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 #: what a process holds before any model: on a CPU torch, transformers and TRL (measured: benchmarks/README.md), on a
@@ -42,8 +45,8 @@ ALLOCATOR_SHARE = 0.35
 class Placement:
     """Over how many processes, each with a device of its own, a stage runs, and whether they share what they hold.
 
-    ``sharding``: ``none`` (every process holds all of it), ``fsdp2`` or ``zero3`` (each a share of weights, gradients
-    and moments, gathered layer by layer).
+    ``sharding``: ``none`` (every process holds all of it), ``zero1`` (each a share of the moments), ``fsdp2`` or
+    ``zero3`` (of weights and gradients too, gathered layer by layer).
     """
 
     processes: int = 1
@@ -51,6 +54,10 @@ class Placement:
 
     @property
     def shards(self) -> int:
+        return self.processes if self.sharding in CUT_WEIGHTS else 1
+
+    @property
+    def moment_shards(self) -> int:
         return 1 if self.sharding == "none" else self.processes
 
 
@@ -128,20 +135,20 @@ def resident(model: Held) -> MemoryParts:
     shards = model.placement.shards
     return MemoryParts(
         weights=(model.weight_bytes * model.shape.parameters + MASTER_BYTES * (model.adapters or 0)) / shards,
-        moments=MOMENT_BYTES * model.learning / shards,
+        moments=MOMENT_BYTES * model.learning / model.placement.moment_shards,
     )
 
 
-def gradients(model: Held) -> float:
+def gradients(model: Held, ddp: bool = True) -> float:
     """Bytes of gradients during a backward pass.
 
     An embedding's gradient is dense and made beside the one it is added to; a tied one waits for both of its uses.
-    Processes that share nothing exchange gradients in buckets as large.
+    Processes that hold whole gradients exchange them in buckets: all at once where DDP does it (``ddp``).
     """
     shape, place = model.shape, model.placement
     embedding = GRADIENT_BYTES * shape.vocab_size * shape.hidden_size * (2 if shape.tied else 1)
     held = GRADIENT_BYTES * model.learning / place.shards
-    buckets = held if place.processes > 1 and place.shards == 1 else 0.0
+    buckets = (held if ddp else min(held, BUCKET_BYTES)) if place.processes > 1 and place.shards == 1 else 0.0
     return held + buckets + (embedding if model.adapters is None else 0.0)
 
 

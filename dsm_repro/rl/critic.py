@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, Trainer
 from dsm_repro.rl import objectives
 from dsm_repro.rl.batch import Batch, completion_hidden
 from dsm_repro.rl.distributed import Processes
+from dsm_repro.training.moments import cut_up
 
 
 class Critic(nn.Module):
@@ -78,7 +79,9 @@ def accumulate(
 class Regression:
     """A critic with its optimiser: that of the policy's ``trainer``, at its own rate."""
 
-    def __init__(self, critic: Critic, trainer: Trainer, learning_rate: float, processes: Processes) -> None:
+    def __init__(
+        self, critic: Critic, trainer: Trainer, learning_rate: float, processes: Processes, cut_moments: bool = False
+    ) -> None:
         self.critic, self.processes = critic.train(), processes
         self.max_grad_norm = trainer.args.max_grad_norm
         kind, options = Trainer.get_optimizer_cls_and_kwargs(trainer.args, critic.backbone)
@@ -91,7 +94,8 @@ class Regression:
             },
             {"params": [p for n, p in trained if n not in decayed], "weight_decay": 0.0},
         ]
-        self.optimizer: torch.optim.Optimizer = kind(groups, **{**options, "lr": learning_rate})
+        optimizer: torch.optim.Optimizer = kind(groups, **{**options, "lr": learning_rate})
+        self.optimizer = cut_up(optimizer) if cut_moments else optimizer
 
     def step(
         self, batch: Batch, micro_batch: int, returns_of: Returns, context: AbstractContextManager[Any]

@@ -4,7 +4,7 @@ Each process samples and rewards its share of a step's questions; all then see t
 advantages, token weights, metrics and FLOPs are those of one process; each back-propagates its share of the rows,
 and gradients are added up. Losses are sums over tokens with weights of the whole batch, so nothing is averaged.
 
-Weights and optimiser states are whole on every process. Not covered: sharded weights (FSDP, DeepSpeed).
+Weights are whole on every process. Not covered: sharded weights (FSDP, DeepSpeed).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline.group import OtherProcessError
+from dsm_repro.pipeline.memory import BUCKET_BYTES
 from dsm_repro.rl.batch import Batch
 
 T = TypeVar("T")
@@ -120,10 +121,10 @@ class Processes:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
                 by_dtype.setdefault(parameter.grad.dtype, []).append(parameter.grad)
-        for gradients in by_dtype.values():
-            whole = self.total(torch.cat([gradient.flatten() for gradient in gradients]))
-            parts = whole.split([gradient.numel() for gradient in gradients])
-            for gradient, part in zip(gradients, parts, strict=True):
+        for bucket in (bucket for gradients in by_dtype.values() for bucket in buckets(gradients)):
+            whole = self.total(torch.cat([gradient.flatten() for gradient in bucket]))
+            parts = whole.split([gradient.numel() for gradient in bucket])
+            for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
 
     def noise(self, generator: torch.Generator) -> contextlib.AbstractContextManager[Any]:
@@ -133,6 +134,20 @@ class Processes:
         many rows, which :meth:`check` sees to.
         """
         return contextlib.nullcontext() if self.count == 1 else _SharedNoise(self, generator)
+
+
+def buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Tensors in order, together at most ``BUCKET_BYTES`` or one alone: what is sent at once is copied for it."""
+    bucket: list[Tensor] = []
+    size = 0
+    for gradient in gradients:
+        if bucket and size + gradient.nbytes > BUCKET_BYTES:
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(gradient)
+        size += gradient.nbytes
+    if bucket:
+        yield bucket
 
 
 class _SharedNoise(TorchFunctionMode):

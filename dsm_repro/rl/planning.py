@@ -47,7 +47,9 @@ def rl_memory(config: Config, estimator: Estimator) -> MemoryParts | None:
     shape = shape_of(resolve_model(config))
     if shape is None:
         return None
-    policy, rl = in_training(config, shape, Placement(rl_processes(config, estimator)), tuned=True), config.rl
+    # weights are whole whatever the sharding of the stages before
+    place = Placement(rl_processes(config, estimator), "zero1" if config.execution.sharding == "zero1" else "none")
+    policy, rl = in_training(config, shape, place, tuned=True), config.rl
     value = replace(policy, shape=without_head(shape))
     prompt, limit = prompt_tokens(config), rl.max_completion_length
     # with adapters, the policy without them
@@ -108,11 +110,11 @@ def _passes(
     if estimator.needs_critic:
         kept = activations(value, tokens, False) + prompt_keys(value, rows, prompt, packed)
         passes["critic's update"] = MemoryParts(
-            critic=gradients(value) + copies(value), activations=kept, allocator=kept_back(value, kept)
+            critic=gradients(value, ddp=False) + copies(value), activations=kept, allocator=kept_back(value, kept)
         )
     kept = activations(policy, tokens, False) + prompt_keys(policy, rows, prompt, packed)
     passes["update"] = MemoryParts(
-        gradients=gradients(policy),
+        gradients=gradients(policy, ddp=False),
         copies=copies(policy),
         activations=kept,
         logits=SCORED_HEAD * entries,

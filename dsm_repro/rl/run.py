@@ -43,6 +43,7 @@ from dsm_repro.training.adapters import (
 from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, resolve_device, save_model
+from dsm_repro.training.moments import are_cut
 from dsm_repro.training.trainer import checkpoint_to_resume, prepare_torch, read_metrics
 
 #: rewards of the record are means over this many first and last steps
@@ -112,7 +113,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
         task = Task(questions, prompts, answers, sampler, config.execution.sampling_rows)
         trainer = PolicyGradientTrainer(
             model, tokenizer, args, rl, task, estimator, critic, reference, config.execution.micro_batch, ledger,
-            ledger.save, build_rounds(ctx, estimator, reward, ledger), lora_config(tuning),
+            ledger.save, build_rounds(ctx, estimator, reward, ledger), lora_config(tuning), are_cut(config.execution),
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         checkpoints = ExplorationCheckpoints(ctx, rl.updates_per_exploration)

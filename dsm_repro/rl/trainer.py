@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,14 @@ from dsm_repro.rl.precision import Autocast
 from dsm_repro.rl.sizes import rows_at_once
 from dsm_repro.training.adapters import policy_of
 from dsm_repro.training.models import model_shape
+from dsm_repro.training.moments import CutMoments, gather
 
 EXTRA_STATE = "rl_state.pt"
 
 __all__ = ["Experience", "PolicyGradientTrainer"]
 
 
-class PolicyGradientTrainer(Autocast, GRPOTrainer):
+class PolicyGradientTrainer(Autocast, CutMoments, GRPOTrainer):
     """Runs ``estimator`` on ``task`` until ``on_step`` says that the budget is spent.
 
     Args:
@@ -49,6 +51,7 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
             whether to stop. Of several processes, only the first calls it, and what it says holds for all.
         on_checkpoint: called with the folder of a checkpoint, to put more into it; by the first process only.
         rounds: the outer iterations of Algorithm 1, where a method has them.
+        cut_moments: the moments of policy and critic are cut up among the processes.
         adapters: trained in place of the model's own weights. The reference is then the policy without them.
         reference: the frozen reference policy of a method whose loss has no KL term; else TRL loads it. A method
             that learns from completions of the starting model draws them from it.
@@ -69,7 +72,9 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         on_checkpoint: Callable[[Path], None],
         rounds: Rounds | None = None,
         adapters: PeftConfig | None = None,
+        cut_moments: bool = False,
     ) -> None:
+        self.cut_moments = cut_moments
         super().__init__(
             model=model,
             reward_funcs=[_not_called],
@@ -97,7 +102,12 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
         self.regression: Regression | None = None
         if critic is not None:
             rate = estimator.critic_learning_rate(rl.learning_rate)
-            self.regression = Regression(critic, self, rate, self.processes)
+            self.regression = Regression(critic, self, rate, self.processes, cut_moments)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        # gradients are added up in training_step: DDP's wrapper would hold buckets as large as the weights for nothing
+        self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
 
     # The question order is a function of the step, so the loader only counts.
     def get_train_dataloader(self) -> DataLoader:  # type: ignore[type-arg]
@@ -173,7 +183,6 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
             self._update_critic(
                 self.experience.batch, self.experience.metrics, lambda i, values: returns[i, : values.shape[1]]
             )
-        # `model` is in a wrapper where there are several processes, which averages gradients if it is called
         loss = self.batch_loss(self.policy, self.experience, self.accelerator.backward)
         self.processes.add_gradients(self.model.parameters())
         self._spend(accounting.update_flops(self.shape, self.experience.lengths, self.critic is not None))
@@ -227,6 +236,8 @@ class PolicyGradientTrainer(Autocast, GRPOTrainer):
             self.experience.metrics["tokens_generated"] = 0
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self.regression is not None:
+            gather(self.regression.optimizer)
         # not TRL's: it writes a model card
         Trainer._save_checkpoint(self, model, trial)
         self.processes.first(lambda: self._save_extra(Path(self.args.output_dir)))

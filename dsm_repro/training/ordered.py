@@ -10,6 +10,7 @@ import torch
 from transformers import Trainer
 
 from dsm_repro.training.batching import filled
+from dsm_repro.training.moments import CutMoments
 from dsm_repro.training.sharding import allow_on_cpu
 
 #: the label of a token that is no target
@@ -29,7 +30,7 @@ class OrderSampler(torch.utils.data.Sampler[int]):
         return len(self.order)
 
 
-class Ordered:
+class Ordered(CutMoments):
     """Mixed into a trainer: call :meth:`set_order` before ``train``."""
 
     order: Sequence[int]

@@ -174,6 +174,7 @@ def run_trainer(ctx: StageContext, trainer: Trainer, costs: StepCosts, opt: Opti
     from transformers import PrinterCallback
 
     from dsm_repro.training.callbacks import Checkpoints, Ledger
+    from dsm_repro.training.moments import CutMoments, are_cut
     from dsm_repro.training.sharding import check_sharded, make_whole
     from dsm_repro.training.together import in_first
 
@@ -183,6 +184,8 @@ def run_trainer(ctx: StageContext, trainer: Trainer, costs: StepCosts, opt: Opti
     checkpoints = Checkpoints(ctx)
     trainer.add_callback(checkpoints)
     model = trainer.model
+    if isinstance(trainer, CutMoments):
+        trainer.cut_moments = are_cut(ctx.config.execution)
     check_sharded(trainer, ctx.config.execution)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     checkpoints.raise_if_preempted()

@@ -92,13 +92,16 @@ PARTS = (
 )
 #: those that can be sharded, fewer
 SHARDED = ("pretrain", "sft")
+#: those whose moments alone are cut up here: what keeps whole weights, and one that need not
+CUT_MOMENTS = ("sft", "grpo", "ppo")
+PARTS_OF = {"none": tuple(name for name, *_ in PARTS), "fsdp2": SHARDED, "zero1": CUT_MOMENTS}
 
 
 def _run_all(ctx: StageContext) -> None:
     """Each part as a stage of its own, and then again from its last checkpoint: ``NAME/once`` and ``NAME/again``."""
     first = os.environ.get("RANK", "0") == "0"
     for name, stage, parents, made in PARTS:
-        if ctx.config.execution.sharding != "none" and name not in SHARDED:
+        if name not in PARTS_OF[ctx.config.execution.sharding]:
             continue
         made = copy.deepcopy(made)
         made.execution = ctx.config.execution

@@ -103,6 +103,13 @@ def test_two_processes_with_weights_in_shards_train_as_one_does(alone: Path, tmp
         assert_same_bytes(together / name / "once", together / name / "again")
 
 
+def test_two_processes_with_moments_in_shards_train_as_one_does(alone: Path, tmp_path: Path) -> None:
+    together = made(tmp_path, "all", shared_stages.config(), 2, "zero1")
+    for name in shared_stages.CUT_MOMENTS:
+        assert_same_training(alone / name / "once", together / name / "once")
+        assert_same_bytes(together / name / "once", together / name / "again")
+
+
 def lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 

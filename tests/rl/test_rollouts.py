@@ -142,7 +142,12 @@ def test_how_many_rows_are_written_at_once_changes_nothing(model, rows: int) -> 
 def test_no_more_rows_are_held_than_allowed(model, monkeypatch: pytest.MonkeyPatch) -> None:
     held = []
     write = r._Written.write
-    monkeypatch.setattr(r._Written, "write", lambda self, rows, *rest: (held.append(len(rows)), write(self, rows, *rest)))
+
+    def written(self, rows: torch.Tensor, *rest) -> None:
+        held.append(len(rows))
+        write(self, rows, *rest)
+
+    monkeypatch.setattr(r._Written, "write", written)
     sample(model, r.Sampling(5, 1.0, 1.0, 6), [1])
     assert held == [6, 6, 4]
 
