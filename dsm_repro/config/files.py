@@ -52,6 +52,8 @@ def find_sources(config: Config) -> Iterator[str]:
 def find_problems(config: Config) -> Iterator[str]:
     if config.problems.source == "jsonl" and (has_stage(config, "sft") or has_stage(config, "rl")):
         yield from _no_file("problems.train_path", config.problems.train_path)
+        if config.problems.rl_path and has_stage(config, "rl"):
+            yield from _no_file("problems.rl_path", config.problems.rl_path)
 
 
 def find_benchmarks(config: Config) -> Iterator[str]:

@@ -63,6 +63,8 @@ class ProblemsConfig:
     source: str = "miniature"
     train_path: str = ""
     test_path: str = ""
+    #: questions of reinforcement learning, where they are others than those of train_path
+    rl_path: str = ""
     seed: int = 0
     #: miniature: share of SFT solutions that skip their steps (people differ in care)
     terse_share: float = 0.6

@@ -24,7 +24,7 @@ from typing import Any
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.gate import MINIATURE, UNCHECKED_KEY, allowed, benchmark_name, evaluated_on
 from dsm_repro.config.schema import Config
-from dsm_repro.reasoning.problemset import load_problems
+from dsm_repro.reasoning.problemset import load_problems, problem_path
 
 BENCHMARKS_KEY = "corpus.decontamination.benchmarks"
 #: fields of a JSON line that hold the text asked, and the text that answers it; the first one there is taken
@@ -158,34 +158,37 @@ def require_checked(config: Config, corpus: Path) -> None:
     )
 
 
-def require_disjoint(config: Config) -> None:
+def require_disjoint(config: Config, split: str = "train") -> None:
     """Refuse training problems that are test problems, up to letter case and punctuation, unless told so by name.
+
+    ``split``: ``train``, or ``rl`` for the questions of reinforcement learning.
 
     The miniature's are disjoint by construction. Files that are not there are left to those who read them.
 
     Raises:
-        ConfigError: questions of ``problems.train_path`` stand in ``problems.test_path``.
+        ConfigError: questions of the split's file stand in ``problems.test_path``.
         DataError: a line without a text.
     """
-    paths = [Path(path).expanduser() for path in (config.problems.train_path, config.problems.test_path)]
+    named = [problem_path(config.problems, split), problem_path(config.problems, "test")]
+    paths = [path.expanduser() for _, path in named]
     if config.problems.source == "miniature" or allowed(config, evaluated_on(config)):
         return
     if not all(path.is_file() for path in paths):
         return
-    train, test = (_questions(path, key) for path, key in zip(paths, ("train_path", "test_path"), strict=True))
+    train, test = (_questions(path, key) for path, (key, _) in zip(paths, named, strict=True))
     shared = sorted(train.keys() & test.keys(), key=lambda key: train[key].id)
     if shared:
         listed = "; ".join(f"{train[key].id} is {test[key].id} ({train[key].text[:60]!r})" for key in shared[:_SHOWN])
         more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
         raise ConfigError(
-            f"problems.train_path={config.problems.train_path}: {len(shared)} of its questions are test questions of "
+            f"{named[0][0]}={named[0][1]}: {len(shared)} of its questions are test questions of "
             f"{config.problems.test_path}: {listed}{more}. Remove these lines, or accept them by name: "
             f"{UNCHECKED_KEY}=[{evaluated_on(config)}]."
         )
 
 
 def _questions(path: Path, key: str) -> dict[str, BenchmarkText]:
-    texts = _from_file(path, f"problems.{key}").texts
+    texts = _from_file(path, key).texts
     return {" ".join(_WORD.findall(item.text.casefold())): item for item in texts if item.part == "question"}
 
 

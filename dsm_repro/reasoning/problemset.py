@@ -23,7 +23,7 @@ _RESULT = "####"
 
 
 def load_problems(config: ProblemsConfig, split: str, count: int | None, seed: int) -> list[Problem]:
-    """``count`` problems of a split (``train`` | ``test``), all of a file's where ``count`` is None.
+    """``count`` problems of a split (``train`` | ``rl`` | ``test``), all of a file's where ``count`` is None.
 
     ``seed`` draws the miniature's problems; a file is read in its own order. Solutions that a file does
     not have are empty strings.
@@ -35,12 +35,12 @@ def load_problems(config: ProblemsConfig, split: str, count: int | None, seed: i
     if config.source == "miniature":
         if count is None:
             raise ConfigError("evaluation.problems=null: the miniature has no whole test set. Give a number.")
-        return problems(split, count, seed)
+        return problems("test" if split == "test" else "train", count, seed)
     if config.source == "jsonl":
-        key = f"problems.{split}_path"
-        rows = list(_read(Path(config.train_path if split == "train" else config.test_path), key, count))
+        key, path = problem_path(config, split)
+        rows = list(_read(path, key, count))
         if not rows:
-            raise DataError(f"{key}={config.train_path if split == 'train' else config.test_path}: the file is empty.")
+            raise DataError(f"{key}={path}: the file is empty.")
         return rows
     raise ConfigError(f"problems.source={config.source}: use miniature or jsonl.")
 
@@ -49,7 +49,15 @@ def problem_files(config: ProblemsConfig, *splits: str) -> tuple[Path, ...]:
     """The files that a stage reads, for its key; none for the miniature."""
     if config.source != "jsonl":
         return ()
-    return tuple(Path(config.train_path if split == "train" else config.test_path) for split in splits)
+    return tuple(problem_path(config, split)[1] for split in splits)
+
+
+def problem_path(config: ProblemsConfig, split: str) -> tuple[str, Path]:
+    """The key that names a split's file, and the file. Reinforcement learning has one of its own, or the training set."""
+    if split == "rl" and not config.rl_path:
+        split = "train"
+    paths = {"train": config.train_path, "rl": config.rl_path, "test": config.test_path}
+    return f"problems.{split}_path", Path(paths[split])
 
 
 def _read(path: Path, key: str, count: int | None) -> Iterator[Problem]:

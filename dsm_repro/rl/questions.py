@@ -20,7 +20,7 @@ def load_questions(config: Config) -> list[Problem]:
         ConfigError: an unknown source, or fewer questions than one step takes.
         DataError: a jsonl file that is missing or has a line without question or answer.
     """
-    questions = load_problems(config.problems, "train", config.rl.questions, config.problems.seed + SEED_OFFSET)
+    questions = load_problems(config.problems, "rl", config.rl.questions, config.problems.seed + SEED_OFFSET)
     if len(questions) < config.rl.questions_per_step:
         raise ConfigError(
             f"rl.questions_per_step={config.rl.questions_per_step}: only {len(questions)} questions are there "

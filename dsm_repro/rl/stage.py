@@ -47,8 +47,8 @@ def identity(config: Config) -> dict[str, Any]:
         # the rule's, where a model's score takes their place
         del reward["correct"], reward["incorrect"]
     problems = asdict(config.problems)
-    # about SFT solutions; evaluation; and a file that enters by its digest
-    for unused in ("terse_share", "test_path", "train_path"):
+    # about SFT solutions; evaluation; and files that enter by their digests
+    for unused in ("terse_share", "test_path", "train_path", "rl_path"):
         problems.pop(unused)
     return {
         "rl": rl,
@@ -88,8 +88,8 @@ def _programs(config: Config) -> dict[str, Any]:
 
 def inputs(config: Config) -> tuple[Path, ...]:
     """The training problems. Raises ConfigError, before any work, where test problems are among them."""
-    require_disjoint(config)
-    return problem_files(config.problems, "train")
+    require_disjoint(config, "rl")
+    return problem_files(config.problems, "rl")
 
 
 def estimate(config: Config) -> Estimate:

@@ -18,6 +18,8 @@ SHARDED = ["execution=fsdp", "until=sft"]
         ["execution=ddp", "execution.processes=8", "scale=gpu"],
         ["execution=nodes", "execution.nodes=16", "execution.processes=8", "scale=paper", "rl.questions_per_step=128"],
         [*SHARDED, "execution.processes=8", "scale=paper"],
+        ["execution=zero1", "execution.processes=8", "scale=paper"],
+        ["execution=zero1", "tuning=lora"],
         # rows are filled up, whatever their number
         ["execution=ddp", "execution.processes=7", "rl=none", "scale=smoke"],
         # preference pairs are learned from in one process
@@ -36,8 +38,9 @@ def test_what_can_be_shared(words: list[str]) -> None:
         (["execution.nodes=0"], "execution.nodes=0: must be at least 1."),
         (["execution=nodes", "execution.node_command=[]"], "Set execution.node_command"),
         (["execution.sharding=fsdp2"], "one process has nothing to share"),
-        ([*SHARDED, "execution.sharding=megatron"], "execution.sharding=megatron: unknown. Use one of none, fsdp2"),
+        ([*SHARDED, "execution.sharding=megatron"], "execution.sharding=megatron: unknown. Use one of none, zero1"),
         (["execution=fsdp"], "Run as far as until=sft with it"),
+        (["execution.sharding=zero1"], "one process has nothing to share"),
         (["execution=ddp", "rl.questions_per_step=5"], "rl.questions_per_step=5: cannot be shared equally by 2"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),

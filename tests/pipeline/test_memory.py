@@ -197,6 +197,9 @@ def test_shards_share_what_is_held_and_copies_do_not() -> None:
     assert memory.resident(copied) == memory.resident(alone)
     # each process fills a bucket for every gradient that it exchanges
     assert memory.gradients(copied) - memory.gradients(alone) == 4 * SHAPE.parameters
+    cut = memory.resident(Held(SHAPE, "bfloat16", "cuda", Placement(4, "zero1")))
+    whole = memory.resident(alone)
+    assert (cut.moments, cut.weights) == (whole.moments / 4, whole.weights)
 
 
 def test_only_weights_that_learn_have_gradients_and_moments() -> None:

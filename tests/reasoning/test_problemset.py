@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.config.schema import Config
 from dsm_repro.config.training_schema import ProblemsConfig
+from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.problemset import load_problems, problem_files
 
 GSM8K = {
@@ -39,6 +41,23 @@ def test_own_fields_are_kept_and_count_limits(tmp_path: Path) -> None:
     assert second.answer == "72"
     assert len(load_problems(config, "test", 1, 0)) == 1
     assert problem_files(config, "test") == (tmp_path / "a.jsonl",)
+
+
+def test_reinforcement_learning_may_have_questions_of_its_own(tmp_path: Path) -> None:
+    config = write(tmp_path / "train.jsonl", GSM8K)
+    assert load_problems(config, "rl", None, 0) == load_problems(config, "train", None, 0)
+    config.rl_path = str(tmp_path / "rl.jsonl")
+    assert problem_files(config, "rl", "train") == (tmp_path / "rl.jsonl", tmp_path / "train.jsonl")
+    with pytest.raises(DataError, match=r"problems\.rl_path=.*rl\.jsonl: cannot be read"):
+        load_problems(config, "rl", None, 0)
+    (tmp_path / "rl.jsonl").write_text('{"question": "1+1?", "answer": 2}\n')
+    assert [problem.question for problem in load_problems(config, "rl", None, 0)] == ["1+1?"]
+    arm = Config(problems=config)
+    config.test_path = str(tmp_path / "test.jsonl")
+    (tmp_path / "test.jsonl").write_text('{"question": "1 + 1 ?", "answer": 2}\n')
+    require_disjoint(arm)
+    with pytest.raises(ConfigError, match=r"problems\.rl_path=.*: 1 of its questions are test questions"):
+        require_disjoint(arm, "rl")
 
 
 @pytest.mark.parametrize("line", ['{"question": "no answer"}', "[1, 2]", "{broken", '"text"'])

@@ -40,8 +40,8 @@ def identity(config: Config) -> dict[str, Any]:
         for unused in PROCESS_ONLY:
             del settings[unused]
     problems = asdict(config.problems)
-    # about SFT solutions; evaluation; and a file that enters by its digest
-    for unused in ("terse_share", "test_path", "train_path"):
+    # about SFT solutions; evaluation; RL's own questions; and a file that enters by its digest
+    for unused in ("terse_share", "test_path", "rl_path", "train_path"):
         del problems[unused]
     return {
         "kind": config.reward.kind,
