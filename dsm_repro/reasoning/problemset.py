@@ -53,7 +53,7 @@ def problem_files(config: ProblemsConfig, *splits: str) -> tuple[Path, ...]:
 
 
 def problem_path(config: ProblemsConfig, split: str) -> tuple[str, Path]:
-    """The key that names a split's file, and the file. Reinforcement learning has one of its own, or the training set."""
+    """The key that names a split's file, and the file; without one of its own, RL has the training set's."""
     if split == "rl" and not config.rl_path:
         split = "train"
     paths = {"train": config.train_path, "rl": config.rl_path, "test": config.test_path}
