@@ -43,11 +43,16 @@ _NODES = 160
 
 @dataclass(frozen=True)
 class Detectable:
-    """What one comparison of accuracies can find, as shares: None where no difference can be."""
+    """What one comparison can find, as shares: None where no difference can be.
+
+    A problem's Maj@K and Pass@K are shares of sets of K answers, and two arms' differ by no more, in the square, than
+    two answers that are right or wrong: for them the differences are the largest that might be missed.
+    """
 
     a: str
     b: str
     mode: str
+    metric: str
     problems: int
     seeds: int
     comparisons: int
@@ -62,20 +67,22 @@ class Detectable:
     @property
     def sentence(self) -> str:
         """For the plan's reader, with what was assumed."""
-        what = f"{self.a} against {self.b} ({self.mode}): {self.problems} problems x {self.seeds} seeds"
+        shares = self.metric != "accuracy"
+        of = f"{self.mode}, {self.metric}" if shares else self.mode
+        what = f"{self.a} against {self.b} ({of}): {self.problems} problems x {self.seeds} seeds"
         if self.usual is None or self.worst is None:
             return f"{what} decide nothing: one seed does not tell what another would have given."
         seeds = f"seeds differ by {100 * self.seed_sd:.2g} points" if self.seed_sd else "nothing depends on a seed"
         seeds += ", as in the last report" if self.seen else ""
         return (
-            f"{what} detect a difference of {100 * self.usual:.1f} points (arms disagree on {DISCORDANT_SHARE:.0%}) to "
+            f"{what} detect {'at worst ' if shares else ''}a difference of {100 * self.usual:.1f} points (arms disagree on {DISCORDANT_SHARE:.0%}) to "
             f"{100 * self.worst:.1f} ({UNPAIRED_SHARE:.0%}); {seeds}, 80% power at 5% over {self.comparisons} "
             f"comparison{'s' if self.comparisons > 1 else ''}."
         )
 
 
 def of_sweep(sweep: Sweep, past_sd: float | None = None) -> list[Detectable]:
-    """One entry for each comparison of accuracies; the formula is not for the shares that Maj@K and Pass@K are.
+    """One entry for each comparison at a known number of problems, which is asked of each task.
 
     ``past_sd`` is what seeds differed by in the last report, where there is one.
     """
@@ -83,9 +90,10 @@ def of_sweep(sweep: Sweep, past_sd: float | None = None) -> list[Detectable]:
     count = len(sweep.claim.comparisons)
     found = []
     for c in sweep.claim.comparisons:
-        problems = arms[c.a].config.evaluation.problems
-        if problems is None or c.metric != "accuracy":
+        part = arms[c.a].config.evaluation
+        if part.problems is None:
             continue
+        problems = part.problems * len(set(part.tasks))
         seeds = len({arm.seed for arm in sweep.arms if arm.name == c.a})
         trained = _trained(arms[c.a]) or _trained(arms[c.b])
         seed_sd = (ASSUMED_SEED_SD if past_sd is None else past_sd) if trained else 0.0
@@ -94,7 +102,7 @@ def of_sweep(sweep: Sweep, past_sd: float | None = None) -> list[Detectable]:
         )
         mode = " against ".join(dict.fromkeys((c.mode, c.mode_b or c.mode)))
         seen = trained and past_sd is not None
-        found.append(Detectable(c.a, c.b, mode, problems, seeds, count, seed_sd, seen, usual, worst))
+        found.append(Detectable(c.a, c.b, mode, c.metric, problems, seeds, count, seed_sd, seen, usual, worst))
     return found
 
 

@@ -47,6 +47,14 @@ def test_more_seeds_and_questions_find_less_and_more_comparisons_need_more() -> 
     assert minimum_detectable(800, 1) is None
 
 
+def test_shares_of_sets_of_answers_have_the_differences_of_answers_as_bounds() -> None:
+    found = of_sweep(expand(["sweep=maj_pass_at_k"]))
+    assert [d.metric for d in found] == ["maj@64", "pass@64", "accuracy"]
+    assert len({(d.usual, d.worst) for d in found}) == 1
+    assert "(cot, maj@64)" in found[0].sentence and "at worst" in found[0].sentence
+    assert "at worst" not in found[2].sentence
+
+
 def test_a_sweep_of_trained_arms_and_one_of_published_weights() -> None:
     trained = of_sweep(expand(["sweep=rl_algorithm"]))
     assert [(d.a, d.b, d.mode) for d in trained] == [
@@ -56,6 +64,8 @@ def test_a_sweep_of_trained_arms_and_one_of_published_weights() -> None:
     ]
     assert all(d.seeds == d.comparisons == 3 and d.seed_sd > 0 and d.usual < d.worst for d in trained)
     assert "seeds differ by 2 points" in trained[0].sentence
+    two_tasks = of_sweep(expand(["sweep=rl_algorithm", "evaluation.tasks=[svamp,gsm8k]"]))
+    assert two_tasks[0].problems == 2 * trained[0].problems
     one_seed = of_sweep(expand(["sweep=rl_algorithm", "sweep.replicates.seeds=[0]"]))
     assert all(d.usual is None and "decide nothing" in d.sentence for d in one_seed)
     published = of_sweep(expand(["sweep=released_weights"]))
