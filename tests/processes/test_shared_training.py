@@ -185,3 +185,16 @@ def test_ended_with_one_process_it_goes_on_with_two_and_then_with_one_again(
         assert lines(told) == stands()
     assert run_spec(with_one) == "done"
     assert_same_training(undisturbed, Store(store).path(with_one.stage, with_one.key))
+
+
+def test_weights_in_shards_go_on_with_another_number_of_processes(tmp_path: Path) -> None:
+    config = shared_stages.config(steps=16)
+    undisturbed = made(tmp_path / "undisturbed", "sft", config, 1)
+    store = tmp_path / "store"
+    parent, with_two = shared_stages.specs(store, "sft", config, 2, "fsdp2")
+    with_three = shared_stages.specs(store, "sft", config, 3, "fsdp2")[1]
+    run_spec(parent)
+    worker = interrupted(with_two, tmp_path, signal.SIGUSR1, least=4)
+    assert worker.returncode == 75
+    assert run_spec(with_three) == "done"
+    assert_same_training(undisturbed, Store(store).path(with_three.stage, with_three.key))
