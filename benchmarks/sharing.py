@@ -2,7 +2,7 @@
 
     python benchmarks/sharing.py STORE [SWEEP ...]
 
-Reads the records of finished sweeps; runs nothing. "Separate" counts a stage once for every distinct run
+Reads the records of finished sweeps; runs nothing. A sweep that is not finished is left out, and named. "Separate" counts a stage once for every distinct run
 that needs it, with the seconds that its one execution took, so both sides were measured on the same machine
 in the same runs. Replicates that are one run (an arm without the stage that draws the seed) count once.
 """
@@ -25,6 +25,10 @@ def runs_of(store: Path, sweep: str) -> set[Run]:
     return {tuple(sorted(arm["stages"].items())) for arm in index["arms"]}
 
 
+def finished(store: Path, runs: set[Run]) -> bool:
+    return all((store / stage / key / "manifest.json").exists() for run in runs for stage, key in run)
+
+
 def seconds_of(store: Path, stage: str, key: str) -> float:
     return float(json.loads((store / stage / key / "manifest.json").read_text())["seconds"])
 
@@ -39,7 +43,8 @@ def row(store: Path, name: str, runs: set[Run]) -> tuple[str, int, int, float, f
 
 def main(store: Path, sweeps: list[str]) -> None:
     found = sweeps or sorted(path.parent.name for path in store.glob("sweeps/*/arms.json"))
-    each = {name: runs_of(store, name) for name in found}
+    every = {name: runs_of(store, name) for name in found}
+    each = {name: runs for name, runs in every.items() if finished(store, runs)}
     rows = [row(store, name, runs) for name, runs in each.items()]
     rows.append(row(store, "all together", set().union(*each.values())))
     table = Table(title="stages shared by content hash")
@@ -56,6 +61,8 @@ def main(store: Path, sweeps: list[str]) -> None:
             f"{apart / spent:.2f}",
         )
     Console(width=100).print(table)
+    if left_out := [name for name in every if name not in each]:
+        print(f"not finished: {', '.join(left_out)}")
 
 
 if __name__ == "__main__":
