@@ -2,9 +2,10 @@
 
     python benchmarks/sharing.py STORE [SWEEP ...]
 
-Reads the records of finished sweeps; runs nothing. A sweep that is not finished is left out, and named. "Separate" counts a stage once for every distinct run
-that needs it, with the seconds that its one execution took, so both sides were measured on the same machine
-in the same runs. Replicates that are one run (an arm without the stage that draws the seed) count once.
+Reads the records of finished sweeps; runs nothing. A sweep that is not finished is left out, and named. "Separate"
+counts a stage once for every distinct run that needs it, with the seconds that its one execution took, so both sides
+were measured on the same machine in the same runs. Replicates that are one run (an arm without the stage that draws
+the seed) count once.
 """
 
 from __future__ import annotations

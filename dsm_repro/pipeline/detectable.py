@@ -75,7 +75,8 @@ class Detectable:
         seeds = f"seeds differ by {100 * self.seed_sd:.2g} points" if self.seed_sd else "nothing depends on a seed"
         seeds += ", as in the last report" if self.seen else ""
         return (
-            f"{what} detect {'at worst ' if shares else ''}a difference of {100 * self.usual:.1f} points (arms disagree on {DISCORDANT_SHARE:.0%}) to "
+            f"{what} detect {'at worst ' if shares else ''}a difference of {100 * self.usual:.1f} points "
+            f"(arms disagree on {DISCORDANT_SHARE:.0%}) to "
             f"{100 * self.worst:.1f} ({UNPAIRED_SHARE:.0%}); {seeds}, 80% power at 5% over {self.comparisons} "
             f"comparison{'s' if self.comparisons > 1 else ''}."
         )
