@@ -175,18 +175,38 @@ def _hub(found: Benchmark, task: str) -> Hub:
     return found.hub
 
 
+def _places(config: Config) -> dict[str, Path | Hub]:
+    """Where the tasks lie that are not the arm's own.
+
+    Raises:
+        ConfigError: as :func:`place_of`, or two tasks would ask the same questions, and count them twice.
+    """
+    tasks = tasks_of(config)
+    places = {task: place_of(config, task) for task in tasks if not is_own(config, task)}
+    files = {task: place for task, place in places.items() if isinstance(place, Path) and not _benchmark(task).part}
+    if config.problems.source == "jsonl":
+        files |= {task: Path(config.problems.test_path).expanduser() for task in tasks if is_own(config, task)}
+    asked: dict[Path, str] = {}
+    for task, file in files.items():
+        other = asked.setdefault(file.resolve(), task)
+        if other != task:
+            raise ConfigError(
+                f"evaluation.tasks={list(config.evaluation.tasks)}: {other} and {task} would both ask the questions of "
+                f"{file}. Name another file for one of them (evaluation.data.TASK=FILE), or leave it out."
+            )
+    return places
+
+
 def identity(config: Config) -> dict[str, Any]:
     """Of tasks that are not the arm's own: the data set of each, or that it is a file (whose digest is an input)."""
-    others = [task for task in tasks_of(config) if not is_own(config, task)]
-    places = {task: place_of(config, task) for task in others}
+    places = _places(config)
     named = {task: "file" if isinstance(p, Path) else f"{HUB}: {p.path}/{p.split}" for task, p in places.items()}
-    return {"benchmarks": named} if others else {}
+    return {"benchmarks": named} if places else {}
 
 
 def files(config: Config) -> tuple[Path, ...]:
     """The files of tasks that are not the arm's own, each once."""
-    places = (place_of(config, task) for task in tasks_of(config) if not is_own(config, task))
-    return tuple(dict.fromkeys(place for place in places if isinstance(place, Path)))
+    return tuple(dict.fromkeys(place for place in _places(config).values() if isinstance(place, Path)))
 
 
 def load(config: Config, task: str) -> list[Problem]:

@@ -153,6 +153,23 @@ def test_a_test_set_of_the_arms_own_stays_what_it_was(tmp_path: Path) -> None:
     assert [p.answer for p in suite.load(own, "gsm8k")] == ["#### 1,004".removeprefix("#### "), "4"]
 
 
+def test_two_tasks_may_not_ask_the_same_questions(tmp_path: Path) -> None:
+    """``gsm8k`` is the arm's own test set unless a file is named, so beside ``svamp`` as that set it would be SVAMP."""
+    for name in ("svamp", "gsm8k"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "test.jsonl").write_text('{"question": "1+1?", "answer": 2}\n')
+    words = [
+        "problems.source=jsonl",
+        f"problems.test_path={tmp_path}/svamp/test.jsonl",
+        "evaluation.tasks=[svamp,gsm8k]",
+    ]
+    for read in (suite.files, suite.identity):
+        with pytest.raises(ConfigError, match=r"gsm8k would both ask|svamp and gsm8k|gsm8k and svamp"):
+            read(config(tmp_path, *words))
+    apart = config(tmp_path, *words, f"evaluation.data.gsm8k={tmp_path}/gsm8k/test.jsonl")
+    assert suite.files(apart) == (tmp_path / "svamp/test.jsonl", tmp_path / "gsm8k/test.jsonl")
+
+
 def test_the_hub_is_asked_for_each_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import datasets
 
