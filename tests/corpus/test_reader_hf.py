@@ -217,7 +217,7 @@ def in_process(path: str, endpoint: str, home: Path) -> dict[str, object]:
     program = (
         "import json, sys\n"
         "from dsm_repro.config.errors import DsmError\n"
-        "from dsm_repro.config.schema import CorpusConfig\n"
+        "from dsm_repro.config.corpus_schema import CorpusConfig\n"
         "from dsm_repro.corpus.readers import listing, plan_shards, read_shard\n"
         "config = CorpusConfig(reader='hf', paths=[sys.argv[1]])\n"
         "try:\n"

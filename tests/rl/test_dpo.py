@@ -305,6 +305,7 @@ def test_the_method_is_identified_by_what_it_uses() -> None:
 def test_planning_loads_no_heavy_library() -> None:
     code = (
         "import sys; from dsm_repro.rl.stage import STAGE; from dsm_repro.config.schema import *;"
+        "from dsm_repro.config.model_schema import *;"
         "c = Config(); c.rl.method = 'dpo'; c.rl.temperature = 0.7;"
         "c.scale.models['coder'] = ModelSpec(tiny=TinyModelConfig());"
         "e = STAGE.estimate(c); STAGE.identity(c); assert any('untempered' in n for n in e.notes), e;"

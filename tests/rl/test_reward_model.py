@@ -422,6 +422,7 @@ def test_settings_that_cannot_work_are_named() -> None:
 def test_planning_loads_no_heavy_library() -> None:
     code = (
         "import sys; from dsm_repro.rl.reward_model.stage import STAGE; from dsm_repro.config.schema import *;"
+        "from dsm_repro.config.model_schema import *;"
         "c = Config(); c.scale.models['coder'] = ModelSpec(tiny=TinyModelConfig()); c.reward.kind = 'process';"
         "e = STAGE.estimate(c); STAGE.identity(c); assert e.flops > 0 and '8 times' in e.notes[0], e;"
         "assert not {'torch', 'transformers', 'trl', 'datasets', 'scipy'} & set(sys.modules)"

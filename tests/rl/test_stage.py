@@ -201,6 +201,7 @@ def test_a_group_of_one_is_refused_for_grpo_and_fine_for_ppo() -> None:
 def test_planning_loads_no_heavy_library() -> None:
     code = (
         "import sys; from dsm_repro.rl.stage import STAGE; from dsm_repro.config.schema import *;"
+        "from dsm_repro.config.model_schema import *;"
         "c = Config(); c.scale.models['coder'] = ModelSpec(tiny=TinyModelConfig());"
         "e = STAGE.estimate(c); STAGE.identity(c); assert e.flops > 0 and 'inert' in e.notes[0], e;"
         "assert not {'torch', 'transformers', 'trl', 'datasets'} & set(sys.modules)"

@@ -291,8 +291,10 @@ def test_a_plan_counts_the_engines_share_of_the_device_and_no_cache_of_ours() ->
         assert found is not None
         return found
 
-    ours, server = parts(), parts("execution=vllm_server")
+    ours, server = parts("execution.sampling_rows=null"), parts("execution=vllm_server")
     assert ours.phase == "rollouts" and ours.cache > 1e12
+    # in parts they need less than the update
+    assert parts().phase == "update"
     assert server.phase == "update" and server.cache == 0
     awake = parts(
         "execution=vllm_colocate", "execution.generation.sleep=false", "execution.generation.memory_share=0.5"

@@ -11,7 +11,7 @@ import pytest
 
 from dsm_repro.cli import main
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "pipeline"))
 
 from sweep_stages import REGISTRY, REGISTRY_OVERRIDE  # noqa: E402
