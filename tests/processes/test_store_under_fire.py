@@ -95,7 +95,10 @@ def test_a_full_disk_is_said_and_costs_the_stage_that_met_it(disk: Path) -> None
     remount(disk, "size=30m")
     again = dsm(store, "grpo,ppo", TOY_BYTES_RL="4000000")
     assert again.returncode == 0, again.stderr
-    assert ran(store) == {"base": 1, "sft": 1, "rl": 4, "evaluate": 2}
+    # each stage notes on the same disk that it ran: of the two that found it full, one may not have been able to
+    counts = ran(store)
+    assert counts.pop("rl") in (3, 4)
+    assert counts == {"base": 1, "sft": 1, "evaluate": 2}
     for path in store.glob("*/*/manifest.json"):
         Store(store).verify(*path.parts[-3:-1])
 
