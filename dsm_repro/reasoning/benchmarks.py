@@ -19,12 +19,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.gate import MINIATURE, UNCHECKED_KEY, allowed, benchmark_name, evaluated_on
 from dsm_repro.config.schema import Config
-from dsm_repro.reasoning.problemset import load_problems, problem_path
+from dsm_repro.reasoning.problemset import first_of, load_problems, problem_path
 
 BENCHMARKS_KEY = "corpus.decontamination.benchmarks"
 #: fields of a JSON line that hold the text asked, and the text that answers it; the first one there is taken
@@ -231,17 +230,13 @@ def _texts_of(line: bytes, name: str, number: int, where: str) -> list[Benchmark
         row = json.loads(line)
     except ValueError as error:
         raise DataError(f"{where}: not a JSON line ({error}). Repair or remove the line.") from error
-    question = _first(row, QUESTION_FIELDS) if isinstance(row, dict) else ""
+    question = first_of(row, QUESTION_FIELDS) if isinstance(row, dict) else ""
     if not question:
         has = ", ".join(sorted(row)) if isinstance(row, dict) else type(row).__name__
         raise DataError(f"{where}: no text under {' or '.join(QUESTION_FIELDS)} (it has: {has}). Name it one of these.")
     item = str(row["id"]) if row.get("id") not in (None, "") else f"line {number}"
-    solution = _ANNOTATION.sub("", _first(row, SOLUTION_FIELDS)).strip()
+    solution = _ANNOTATION.sub("", first_of(row, SOLUTION_FIELDS)).strip()
     return [
         BenchmarkText(name, item, "question", question),
         *([BenchmarkText(name, item, "solution", solution)] if solution else []),
     ]
-
-
-def _first(row: dict[str, Any], fields: Sequence[str]) -> str:
-    return next((str(row[field]) for field in fields if str(row.get(field) or "").strip()), "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +92,8 @@ def problem_of(row: dict[str, Any]) -> Problem:
     """One line of a file; raises KeyError, TypeError or ValueError for one without question and answer."""
     question, answer = str(row["question"]), str(row["answer"])
     cot = str(row.get("cot") or "")
-    if _RESULT in answer:
-        solution, answer = (part.strip() for part in answer.rsplit(_RESULT, 1))
-        cot = cot or f"{_ANNOTATION.sub('', solution)}\nThe answer is $\\boxed{{{answer}}}$."
+    solution, answer = solution_and_answer(answer)
+    cot = cot or solution
     return Problem(
         id=str(row.get("id") or problem_id(question)),
         category=str(row.get("category") or "all"),
@@ -105,6 +104,19 @@ def problem_of(row: dict[str, Any]) -> Problem:
         cot_terse=cot,
         program=str(row.get("program") or ""),
     )
+
+
+def solution_and_answer(text: str) -> tuple[str, str]:
+    """GSM8K's field ``answer``: the solution in words, boxed at its end, and the result. Any other text is a result."""
+    if _RESULT not in text:
+        return "", text
+    solution, answer = (part.strip() for part in text.rsplit(_RESULT, 1))
+    return f"{_ANNOTATION.sub('', solution)}\nThe answer is $\\boxed{{{answer}}}$.", answer
+
+
+def first_of(row: dict[str, Any], fields: Sequence[str]) -> str:
+    """The text of the first of these fields that has one; empty where none has."""
+    return next((str(row[field]) for field in fields if str(row.get(field) or "").strip()), "")
 
 
 def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:

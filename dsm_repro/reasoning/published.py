@@ -27,7 +27,7 @@ from dsm_repro.config.evaluation_schema import GraderConfig, SandboxConfig
 from dsm_repro.miniature.problems import problem_id
 from dsm_repro.reasoning.extraction import extract
 from dsm_repro.reasoning.formats import program_of
-from dsm_repro.reasoning.problemset import write_lines
+from dsm_repro.reasoning.problemset import first_of, solution_and_answer, write_lines
 
 if TYPE_CHECKING:
     from dsm_repro.reasoning.sandbox import Execution
@@ -37,9 +37,6 @@ QUESTION = ("question", "problem", "query", "instruction")
 SOLUTION = ("solution", "generated_solution", "response", "output")
 ANSWER = ("expected_answer", "answer")
 CATEGORY = ("subject", "type", "category", "source")
-#: GSM8K: the solution stands in ``answer``, its result after this
-_RESULT = "####"
-_ANNOTATION = re.compile(r"<<[^<>]*>>")
 #: an answer that its author marked as such; the last number of a text is a guess
 MARKED = ("final", "boxed", "phrase")
 REASONS = {
@@ -69,11 +66,10 @@ class Row:
 
 def row_of(values: dict[str, Any]) -> Row:
     """One row of a data set, before its program has run and its answer was graded."""
-    question, solution, answer = (_first(values, fields) for fields in (QUESTION, SOLUTION, ANSWER))
-    if not solution and _RESULT in answer:
-        body, answer = (part.strip() for part in answer.rsplit(_RESULT, 1))
-        solution = f"{_ANNOTATION.sub('', body)}\nThe answer is $\\boxed{{{answer}}}$."
-    category, level = _first(values, CATEGORY), _level(values)
+    question, solution, answer = (first_of(values, fields).strip() for fields in (QUESTION, SOLUTION, ANSWER))
+    if not solution:
+        solution, answer = solution_and_answer(answer)
+    category, level = first_of(values, CATEGORY).strip(), _level(values)
     reason = "" if question else "no question"
     program = _program(solution)
     if program is not None:
@@ -84,10 +80,6 @@ def row_of(values: dict[str, Any]) -> Row:
         solution = f"{solution}\nThe answer is $\\boxed{{{ending or answer}}}$."
     row = Row(question, answer or ending, solution, False, ending, category, level, reason)
     return row if row.answer or row.reason else replace(row, reason="no answer")
-
-
-def _first(values: dict[str, Any], fields: Sequence[str]) -> str:
-    return next((str(values[field]).strip() for field in fields if str(values.get(field) or "").strip()), "")
 
 
 def _level(values: dict[str, Any]) -> int:
