@@ -32,6 +32,11 @@ from dsm_repro.training.models import model_shape
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+#: rows that have ended leave the batch when fewer than this share of it still writes
+COMPACT_BELOW = 0.75
+#: a batch of so few is left as it is
+COMPACT_ROWS = 8
+
 
 @dataclass(frozen=True)
 class Decoding:
@@ -105,8 +110,7 @@ class TransformersLM(AnsweringLM):
     def _decode(self, prompts: Sequence[list[int]], noise: Tensor | None, stops: Sequence[str]) -> list[Generation]:
         """Completions of ``prompts``; equal prompts next to each other are read once. ``noise``: (rows, max_tokens)."""
         width = max(map(len, prompts))
-        pad, eos = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
-        ids = torch.full((len(prompts), width), pad)
+        ids = torch.full((len(prompts), width), self.tokenizer.pad_token_id)
         mask = torch.zeros_like(ids)
         for row, prompt in enumerate(prompts):
             ids[row, width - len(prompt) :] = torch.tensor(prompt)
@@ -115,38 +119,61 @@ class TransformersLM(AnsweringLM):
         ids, mask = ids.to(device), mask.to(device)
         first = [row == 0 or prompt != prompts[row - 1] for row, prompt in enumerate(prompts)]
         shared = width > 1 and not all(first)
-        extra = {"past_key_values": self._read(ids, mask, torch.tensor(first, device=device))} if shared else {}
-        if noise is not None:
-            draw = _Draw(noise.to(device), self.decoding.temperature, self.decoding.top_p, width)
-            extra["logits_processor"] = LogitsProcessorList([draw])
-        stop = _Stop(self.tokenizer, stops, width, len(prompts)) if stops else None
-        if stop is not None:
-            extra["stopping_criteria"] = StoppingCriteriaList([stop])
-        output = self.model.generate(
-            ids,
-            attention_mask=mask,
-            max_new_tokens=self.decoding.max_tokens,
-            pad_token_id=pad,
-            eos_token_id=eos,
-            do_sample=False,
-            **extra,
-        )[:, width:].tolist()
+        if shared:
+            cache = self._read(ids, mask, torch.tensor(first, device=device))
+        else:
+            cache = DynamicCache(config=self.model.config)
         found = []
-        lengths = [None] * len(prompts) if stop is None else stop.lengths
-        for prompt, row, reads, length in zip(prompts, output, first, lengths, strict=True):
-            ended = length is None and eos in row
-            tokens = row[: row.index(eos)] if ended else row[:length]
-            written = len(tokens) + ended
-            total = len(prompt) + written
+        written = self._write(ids, mask, cache, noise if noise is None else noise.to(device), stops)
+        for prompt, one, reads in zip(prompts, written, first, strict=True):
+            ended = self.tokenizer.eos_token_id in one.tokens
+            total = len(prompt) + len(one.tokens)
             # of a prompt that was read before, only the last token passes again
             known = len(prompt) - 1 if shared and not reads else 0
             squares = float(total) ** 2 - float(known) ** 2
             self.cost.add_flops("generate", generation_flops(self.shape, len(prompt), total - known, squares))
-            self.cost.add_tokens("generate", written)
-            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-            cut = not ended and length is None
-            found.append(Generation(text, written, cut, beyond_context=total > self.context))
+            self.cost.add_tokens("generate", len(one.tokens))
+            text = self.tokenizer.decode(one.tokens[:-1] if ended else one.tokens, skip_special_tokens=True)
+            found.append(Generation(text, len(one.tokens), one.cut, beyond_context=total > self.context))
         return found
+
+    def _write(
+        self, ids: Tensor, mask: Tensor, cache: DynamicCache, noise: Tensor | None, stops: Sequence[str]
+    ) -> list[_Row]:
+        """What each row writes behind its prompt, ``ids`` and ``mask`` (rows, width).
+
+        ``generate`` goes on with every row until the last one ends. It is interrupted where many have ended, and takes
+        up the others again.
+        """
+        width, limit = ids.shape[1], self.decoding.max_tokens
+        found: list[_Row | None] = [None] * len(ids)
+        held = torch.arange(len(ids), device=ids.device)
+        while True:
+            ends = _Ends(self.tokenizer, stops, width, len(held))
+            processors = LogitsProcessorList()
+            if noise is not None:
+                processors.append(_Draw(noise[held], self.decoding.temperature, self.decoding.top_p, width))
+            ids = self.model.generate(
+                ids,
+                attention_mask=mask,
+                past_key_values=cache,
+                max_new_tokens=width + limit - ids.shape[1],
+                pad_token_id=self.tokenizer.pad_token_id,
+                eos_token_id=self.tokenizer.eos_token_id,
+                do_sample=False,
+                logits_processor=processors,
+                stopping_criteria=StoppingCriteriaList([ends]),
+            )
+            full = ids.shape[1] - width == limit
+            for row, tokens, length in zip(held.tolist(), ids[:, width:].tolist(), ends.lengths, strict=True):
+                if length is not None or full:
+                    found[row] = _Row(tokens[:length], cut=length is None)
+            left = [row for row, length in enumerate(ends.lengths) if length is None]
+            if full or not left:
+                return [row for row in found if row is not None]
+            held, ids = held[left], ids[left]
+            mask = torch.nn.functional.pad(mask[left], (0, ids.shape[1] - mask.shape[1]), value=1)
+            cache.batch_select_indices(torch.tensor(left, device=ids.device))
 
     def _read(self, ids: Tensor, mask: Tensor, first: Tensor) -> DynamicCache:
         """The cache of all but the last prompt token for every row, computed for the rows in ``first`` (rows,) only."""
@@ -164,30 +191,44 @@ class TransformersLM(AnsweringLM):
         return cache
 
 
-class _Stop(StoppingCriteria):  # type: ignore[misc]
-    """Ends each row where it has written a stop string; ``lengths`` says after how many tokens, None where it has not.
+@dataclass(frozen=True)
+class _Row:
+    """What one row wrote, up to and with its end-of-text token or its stop string. ``cut``: the limit ended it."""
 
-    What is written starts on a line of its own, so a stop string that starts with a line break may come first.
+    tokens: list[int]
+    cut: bool
+
+
+class _Ends(StoppingCriteria):  # type: ignore[misc]
+    """Ends each row at its end-of-text token or a stop string, and all of them where only a part still writes.
+
+    ``lengths`` says after how many tokens a row ended, None where it has not. What is written starts on a line of its
+    own, so a stop string that starts with a line break may come first.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stops: Sequence[str], width: int, rows: int) -> None:
         self.tokenizer, self.stops, self.width = tokenizer, stops, width
         # a token has at least one character of the stop string that it completes
-        self.window = max(map(len, stops))
+        self.window = max(map(len, stops), default=0)
         self.lengths: list[int | None] = [None] * rows
-        self.over = [False] * rows
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **_: Any) -> Tensor:
         length = input_ids.shape[1] - self.width
-        tails = input_ids[:, max(self.width, input_ids.shape[1] - self.window) :].tolist()
+        last = input_ids[:, -1].tolist()
+        writing = [row for row, ended in enumerate(self.lengths) if ended is None]
+        texts = [""] * len(last)
+        if self.stops:
+            tails = input_ids[:, max(self.width, input_ids.shape[1] - self.window) :]
+            texts = self.tokenizer.batch_decode(tails.tolist(), skip_special_tokens=True)
         start = "\n" if length <= self.window else ""
-        for row, text in enumerate(self.tokenizer.batch_decode(tails, skip_special_tokens=True)):
-            # behind its end-of-text token a row is padding
-            self.over[row] = self.over[row] or tails[row][-1] == self.tokenizer.eos_token_id
-            if not self.over[row] and any(stop in start + text for stop in self.stops):
+        for row in writing:
+            if last[row] == self.tokenizer.eos_token_id or any(stop in start + texts[row] for stop in self.stops):
                 self.lengths[row] = length
-                self.over[row] = True
-        return torch.tensor(self.over, device=input_ids.device)
+        over = torch.tensor([ended is not None for ended in self.lengths], device=input_ids.device)
+        remaining = self.lengths.count(None)
+        if len(last) > COMPACT_ROWS and remaining < COMPACT_BELOW * len(last):
+            return torch.ones_like(over)
+        return over
 
 
 class _Draw(LogitsProcessor):  # type: ignore[misc]
