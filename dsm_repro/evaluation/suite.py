@@ -2,7 +2,7 @@
 
 A task is looked for in this order: ``evaluation.data.TASK`` (a file, a folder, or ``hub``), then a file under
 ``evaluation.folder`` (``TASK/test.jsonl``, or where the release's ``evaluation/datasets`` has it), then the hub.
-``miniature`` is the arm's own test set, and so is ``gsm8k`` where ``problems.source=jsonl``.
+``miniature`` is the arm's own test set, ``problems.*``.
 
 Not covered: miniF2F, whose proofs Isabelle has to check; MMLU, BBH, HumanEval and MBPP (Table 4), which are no
 mathematics and which lm-eval has.
@@ -115,9 +115,7 @@ def tasks_of(config: Config) -> list[str]:
 
 def is_own(config: Config, task: str) -> bool:
     """Whether the task is the arm's own test set, ``problems.*``."""
-    return task == "miniature" or (
-        task == "gsm8k" and config.problems.source == "jsonl" and config.evaluation.data.gsm8k is None
-    )
+    return task == "miniature"
 
 
 def language_of(config: Config, task: str) -> str:

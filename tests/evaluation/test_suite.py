@@ -147,26 +147,25 @@ def test_the_identity_tells_the_places_and_the_files_are_inputs(tmp_path: Path) 
 def test_a_test_set_of_the_arms_own_stays_what_it_was(tmp_path: Path) -> None:
     path = written(tmp_path, "gsm8k")
     own = config(
-        tmp_path, "problems.source=jsonl", f"problems.test_path={path}", "evaluation.tasks=[gsm8k]", "prompts=release"
+        tmp_path, "problems.source=jsonl", f"problems.test_path={path}", "evaluation.tasks=[miniature]", "prompts=release"
     )
     assert "benchmarks" not in stage.identity(own) and stage.inputs(own) == (path,)
-    assert [p.answer for p in suite.load(own, "gsm8k")] == ["#### 1,004".removeprefix("#### "), "4"]
+    assert [p.answer for p in suite.load(own, "miniature")] == ["#### 1,004".removeprefix("#### "), "4"]
 
 
 def test_two_tasks_may_not_ask_the_same_questions(tmp_path: Path) -> None:
-    """``gsm8k`` is the arm's own test set unless a file is named, so beside ``svamp`` as that set it would be SVAMP."""
     for name in ("svamp", "gsm8k"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "test.jsonl").write_text('{"question": "1+1?", "answer": 2}\n')
-    words = [
-        "problems.source=jsonl",
-        f"problems.test_path={tmp_path}/svamp/test.jsonl",
-        "evaluation.tasks=[svamp,gsm8k]",
-    ]
-    for read in (suite.files, suite.identity):
-        with pytest.raises(ConfigError, match=r"gsm8k would both ask|svamp and gsm8k|gsm8k and svamp"):
-            read(config(tmp_path, *words))
-    apart = config(tmp_path, *words, f"evaluation.data.gsm8k={tmp_path}/gsm8k/test.jsonl")
+    own = ["problems.source=jsonl", f"problems.test_path={tmp_path}/svamp/test.jsonl"]
+    for same in (
+        ["evaluation.tasks=[svamp,miniature]"],
+        ["evaluation.tasks=[svamp,gsm8k]", f"evaluation.data.gsm8k={tmp_path}/svamp/test.jsonl"],
+    ):
+        for read in (suite.files, suite.identity):
+            with pytest.raises(ConfigError, match=r"svamp and (miniature|gsm8k) would both ask"):
+                read(config(tmp_path, *own, *same))
+    apart = config(tmp_path, *own, "evaluation.tasks=[svamp,gsm8k]")
     assert suite.files(apart) == (tmp_path / "svamp/test.jsonl", tmp_path / "gsm8k/test.jsonl")
 
 
