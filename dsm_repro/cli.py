@@ -225,7 +225,8 @@ def _report(options: argparse.Namespace) -> int:
     from dsm_repro.reporting.render import render_sweep
 
     wanted = [word.removeprefix("sweep=") for word in options.overrides if word.startswith("sweep=")]
-    config = compose([word for word in options.overrides if not word.startswith("sweep=")])
+    # what was run is in the store; of the configuration a report takes where that is
+    config = compose([word for word in options.overrides if not word.startswith(("sweep=", "sweep."))])
     store = store_dir(config)
     known = sweeps_in(store)
     for name in wanted:

@@ -32,6 +32,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.paths import conf_dir, sweeps_root
 
 #: Hydra's own groups, which say how Hydra works and nothing of the arm: composing them takes as long as the arm
@@ -126,8 +127,24 @@ def composed(words: Sequence[str], search_path: str) -> DictConfig:
     lines = [override.input_line for override in values]
     levels = (*(word for word in words if word not in lines), search_path)
     config: DictConfig = pickle.loads(_levels(levels, _stamp()))
+    for override in values:
+        _require_parents(override, config)
     ConfigLoaderImpl._apply_overrides_to_config(values, config)
     return config
+
+
+def _require_parents(override: Override, config: DictConfig) -> None:
+    """Raise ConfigError for a value below a node that is none: OmegaConf only asserts that there is one."""
+    *above, _ = override.key_or_group.split(".")
+    node: object = config
+    for depth, name in enumerate(above, 1):
+        if not isinstance(node, DictConfig) or name not in node:
+            return
+        node = node[name]
+        if node is None:
+            path = ".".join(above[:depth])
+            give = "Name the sweep as well: sweep=NAME." if path == "sweep" else f"Give {path} a value first."
+            raise ConfigError(f"{override.input_line}: {path} is not set here. {give}")
 
 
 @functools.lru_cache(maxsize=4096)

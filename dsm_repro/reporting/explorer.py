@@ -97,7 +97,7 @@ def _by_turns(questions: Iterable[str], answers: dict[str, list[dict[str, Any] |
     """One of each category, then the next of each, by id."""
     categories: dict[str, list[str]] = defaultdict(list)
     for q in sorted(questions):
-        categories[str(_first(answers[q]).get("category"))].append(q)
+        categories[_category(_first(answers[q]))].append(q)
     turns = zip_longest(*(categories[name] for name in sorted(categories)))
     return [q for q in chain.from_iterable(turns) if q is not None]
 
@@ -106,11 +106,17 @@ def _first(samples: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
     return next(s for s in samples if s)
 
 
+def _category(sample: dict[str, Any]) -> str:
+    """Its task's name where a task has no categories."""
+    category = str(sample.get("category"))
+    return str(sample.get("task") or category) if category == "all" else category
+
+
 def _entry(q: str, samples: Sequence[dict[str, Any] | None], right: Sequence[int | None]) -> dict[str, Any]:
     first = _first(samples)
     return {
         "id": q,
-        "category": _text(first.get("category"), "reason"),
+        "category": _text(_category(first), "reason"),
         "level": _text(first.get("level"), "reason"),
         "question": _text(first.get("question") or q, "question"),
         "gold": _text(first.get("gold"), "extracted"),

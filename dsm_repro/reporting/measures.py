@@ -7,6 +7,7 @@ shots, decoding, length, extractor, grader, sandbox, problems) never share a col
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -179,12 +180,22 @@ def results(sweep: Sweep) -> Results:
 
 
 def _categories(measured: dict[tuple[str, str], Measured]) -> list[CategoryValue]:
-    names = sorted({str(s.get("category")) for m in measured.values() for s in m.samples[0].values()})
+    """By category; where several tasks are asked by task, and by category within each."""
+    several = len({s.get("task") for m in measured.values() for s in m.samples[0].values()}) > 1
     values = []
-    for category in names:
-        for m in measured.values():
-            at = [i for i, q in enumerate(m.questions) if str(m.samples[0][q].get("category")) == category]
-            if at:
-                interval = statistics.accuracy(m.right[:, at], _CATEGORY_RESAMPLES)
-                values.append(CategoryValue(m.arm, m.column.id, category, interval))
-    return values
+    for m in measured.values():
+        members: dict[str, list[int]] = defaultdict(list)
+        for i, q in enumerate(m.questions):
+            for name in _parts(m.samples[0][q], several):
+                members[name].append(i)
+        for name, at in members.items():
+            interval = statistics.accuracy(m.right[:, at], _CATEGORY_RESAMPLES)
+            values.append(CategoryValue(m.arm, m.column.id, name, interval))
+    return sorted(values, key=lambda v: v.category)
+
+
+def _parts(sample: dict[str, Any], several: bool) -> list[str]:
+    task, category = str(sample.get("task", "")), str(sample.get("category"))
+    if not several:
+        return [category]
+    return [task] if category == "all" else [task, f"{task}: {category}"]

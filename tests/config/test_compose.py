@@ -182,6 +182,7 @@ def test_factor_check_refuses_what_an_arm_changes_beside_the_factor(own: str, pa
         (["rl=gpro"], ["rl=gpro: no such level", "grpo", "ppo"]),
         (["rl.group_sise=4"], ["rl.group_sise: no such key", "Did you mean rl.group_size?"]),
         (["nonsense=4"], ["nonsense: no such key"]),
+        (["sweep.replicates.seeds=[0]"], ["sweep.replicates.seeds=[0]: sweep is not set here", "sweep=NAME"]),
         (["nosuch/group=4"], ["no such key"]),
         (["rl.group_size=many"], ["rl.group_size", "'many'"]),
         (["rl.group_size=[1"], ["rl.group_size=[1"]),

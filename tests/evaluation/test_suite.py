@@ -147,7 +147,11 @@ def test_the_identity_tells_the_places_and_the_files_are_inputs(tmp_path: Path) 
 def test_a_test_set_of_the_arms_own_stays_what_it_was(tmp_path: Path) -> None:
     path = written(tmp_path, "gsm8k")
     own = config(
-        tmp_path, "problems.source=jsonl", f"problems.test_path={path}", "evaluation.tasks=[miniature]", "prompts=release"
+        tmp_path,
+        "problems.source=jsonl",
+        f"problems.test_path={path}",
+        "evaluation.tasks=[miniature]",
+        "prompts=release",
     )
     assert "benchmarks" not in stage.identity(own) and stage.inputs(own) == (path,)
     assert [p.answer for p in suite.load(own, "miniature")] == ["#### 1,004".removeprefix("#### "), "4"]

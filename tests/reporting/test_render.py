@@ -320,3 +320,38 @@ def test_the_export_has_the_numbers_of_the_page(finished: tuple[Path, Path]) -> 
     assert len(answers) == 160
     right = sum(row[f"GRPO, seed {seed}"] == "correct" for row in answers for seed in range(3))
     assert 100 * right / 480 == pytest.approx(grpo["value"], rel=1e-6)
+
+
+def test_several_tasks_are_shown_apart(tmp_path: Path) -> None:
+    """A task without categories is counted whole, the other whole and by category."""
+    synthetic.write_sweep(tmp_path / "store")
+    for file in (tmp_path / "store").glob("evaluate/*/samples.jsonl"):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        for i, row in enumerate(rows):
+            row |= {"task": "gsm8k", "category": "all"} if i < 40 else {"task": "math"}
+        synthetic.publish(file, "".join(json.dumps(row) + "\n" for row in rows))
+    folder = render_sweep(tmp_path / "store", "rl_algorithm", tmp_path / "reports").parent
+    found = list(csv.DictReader((folder / "categories.csv").read_text().splitlines()))
+    counted = {row["category"]: int(row["problems"]) for row in found}
+    assert set(counted) == {"gsm8k", "math", *(f"math: {name}" for name in synthetic.CATEGORIES)}
+    assert counted["gsm8k"] == 40 and counted["math"] == 120
+    parts = [n for name, n in counted.items() if name.startswith("math: ")]
+    assert sum(parts) == 120
+    markdown = (folder / "report.md").read_text()
+    assert "By task and category" in markdown and "Accuracy by task and category, %" in markdown
+    assert '"category":"gsm8k"' in re.sub(r"\s", "", (folder / "index.html").read_text())
+
+
+def test_the_command_says_what_was_said_beside_the_sweep(tmp_path: Path) -> None:
+    synthetic.write_sweep(tmp_path / "store")
+    index = tmp_path / "store" / "sweeps" / "rl_algorithm" / "arms.json"
+    content = json.loads(index.read_text())
+    content["sweep"]["arms"] = {arm["name"]: [*arm["overrides"], "sft=cot"] for arm in content["arms"]}
+    for arm in content["arms"]:
+        own = content["sweep"]["arms"][arm["name"]]
+        said = ["scale=mini", "sft.steps=7", "sweep.replicates.seeds=[0,1,2]", "paths.store=/somewhere", "seeds.rl=1"]
+        arm["overrides"] = [*own, *said]
+    index.write_text(json.dumps(content))
+    folder = render_sweep(tmp_path / "store", "rl_algorithm", tmp_path / "reports").parent
+    said = "dsm run sweep=rl_algorithm scale=mini sft.steps=7 'sweep.replicates.seeds=[0,1,2]'\n"
+    assert said in (folder / "report.md").read_text()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from dsm_repro.reporting.accounts import stage_costs
-from dsm_repro.reporting.blocks import DASH, Cell, Code, Fold, Section, Table, Text, cells, duration, points, si
+from dsm_repro.reporting.blocks import DASH, Cell, Code, Fold, Section, Table, Text, cells, count, duration, points, si
 from dsm_repro.reporting.deviations import deviations, show
 from dsm_repro.reporting.ledger import Entry, Order, lookup
 from dsm_repro.reporting.measures import Results
@@ -195,8 +196,8 @@ def _hardware(artifacts: list[Any]) -> list[str]:
     for artifact in artifacts:
         hardware = artifact.manifest.get("hardware")
         if isinstance(hardware, dict):
-            memory = hardware.get("memory_bytes")
-            parts = [str(hardware.get("cpu") or ""), f"{hardware['cores']} cores" if hardware.get("cores") else ""]
+            memory, cores = hardware.get("memory_bytes"), int(hardware.get("cores") or 0)
+            parts = [str(hardware.get("cpu") or ""), f"{count(cores)} core{'s' * (cores > 1)}" if cores else ""]
             parts += [f"{memory / 2**30:.0f} GiB" if memory else "", str(hardware.get("gpu") or "no GPU")]
             hardware = ", ".join(filter(None, parts))
         if hardware:
@@ -205,9 +206,14 @@ def _hardware(artifacts: list[Any]) -> list[str]:
 
 
 def command(sweep: Sweep) -> str:
-    """What to type to get these records again."""
+    """What to type to get these records again: the sweep, and what was said beside it."""
     if sweep.declared:
-        return f"dsm run sweep={sweep.name} scale={sweep.scale}"
+        own = {f"scale={sweep.scale}", *(word for arm in (sweep.claim.get("arms") or {}).values() for word in arm)}
+        words = [w for w in (sweep.runs[0].overrides if sweep.runs else ()) if w not in own]
+        said = [
+            w for w in words if all(w in r.overrides for r in sweep.runs) and not w.startswith(("seeds.", "paths."))
+        ]
+        return shlex.join(["dsm", "run", f"sweep={sweep.name}", f"scale={sweep.scale}", *said])
     return "\n".join(dict.fromkeys(f"dsm run {' '.join(run.overrides)} seed={run.seed}" for run in sweep.runs))
 
 

@@ -142,6 +142,10 @@ def categories(results: Results, figures: list[tuple[str, str]]) -> Section | No
     names = sorted({v.category for v in results.categories})
     if not names:
         return None
+    tasks = {s.get("task") for m in results.measured.values() for s in m.samples[0].values()}
+    # a single task is not a part of anything
+    kind = "task" if tasks >= set(names) else "category" if len(tasks) == 1 else "task and category"
+    kinds = kind.replace("task", "tasks").replace("category", "categories")
     values = {(v.category, v.arm, v.column): v.interval for v in results.categories}
     shown = list(results.measured)
     label = (lambda a, c: a) if len(results.columns) == 1 else (lambda a, c: f"{a}, {c}")
@@ -150,16 +154,16 @@ def categories(results: Results, figures: list[tuple[str, str]]) -> Section | No
         n = max(i.questions for (category, _, _), i in values.items() if category == name)
         rows.append(cells(name, count(n), *(interval_cell(values.get((name, a, c))) for a, c in shown)))
     table = Table(
-        "Accuracy by category, %",
-        [("Category", "<"), ("Problems", ">"), *((label(a, c), ">") for a, c in shown)],
+        f"Accuracy by {kind}, %",
+        [(kind.capitalize(), "<"), ("Problems", ">"), *((label(a, c), ">") for a, c in shown)],
         rows,
-        "Few problems per category: read the intervals. No correction for the number of categories.",
+        f"Few problems per {kind}: read the intervals. No correction for the number of {kinds}.",
     )
     plots = [
-        Figure(file, f"Accuracy by category and arm, {column}; the numbers are in the table.", f"% correct, {column}.")
+        Figure(file, f"Accuracy by {kind} and arm, {column}; the numbers are in the table.", f"% correct, {column}.")
         for file, column in figures
     ]
-    return Section("categories", "By category", [*plots, table])
+    return Section("categories", f"By {kind}", [*plots, table])
 
 
 def diagnostics(results: Results) -> Section | None:
