@@ -27,15 +27,11 @@ from dsm_repro.evaluation.answering import AnsweringLM, Asked, Generation
 from dsm_repro.evaluation.conversation import Conversation, ToolLoop
 from dsm_repro.pipeline.cost import Cost, generation_flops
 from dsm_repro.reasoning import formats
+from dsm_repro.training.compaction import worth_compacting
 from dsm_repro.training.models import model_shape
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-#: rows that have ended leave the batch when fewer than this share of it still writes
-COMPACT_BELOW = 0.75
-#: a batch of so few is left as it is
-COMPACT_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -225,10 +221,7 @@ class _Ends(StoppingCriteria):  # type: ignore[misc]
             if last[row] == self.tokenizer.eos_token_id or any(stop in start + texts[row] for stop in self.stops):
                 self.lengths[row] = length
         over = torch.tensor([ended is not None for ended in self.lengths], device=input_ids.device)
-        remaining = self.lengths.count(None)
-        if len(last) > COMPACT_ROWS and remaining < COMPACT_BELOW * len(last):
-            return torch.ones_like(over)
-        return over
+        return torch.ones_like(over) if worth_compacting(len(last), self.lengths.count(None)) else over
 
 
 class _Draw(LogitsProcessor):  # type: ignore[misc]

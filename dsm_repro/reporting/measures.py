@@ -179,9 +179,13 @@ def results(sweep: Sweep) -> Results:
     )
 
 
+def tasks_of(measured: dict[tuple[str, str], Measured]) -> set[str]:
+    return {str(s.get("task", "")) for m in measured.values() for s in m.samples[0].values()}
+
+
 def _categories(measured: dict[tuple[str, str], Measured]) -> list[CategoryValue]:
     """By category; where several tasks are asked by task, and by category within each."""
-    several = len({s.get("task") for m in measured.values() for s in m.samples[0].values()}) > 1
+    several = len(tasks_of(measured)) > 1
     values = []
     for m in measured.values():
         members: dict[str, list[int]] = defaultdict(list)

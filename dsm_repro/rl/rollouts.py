@@ -23,11 +23,7 @@ from transformers.cache_utils import DynamicLayer
 
 from dsm_repro.rl import llama
 from dsm_repro.rl.batch import Batch
-
-#: finished rows are dropped when fewer than this share of the rows in the batch are still writing
-COMPACT_BELOW = 0.75
-#: a batch smaller than this is not worth compacting
-COMPACT_ROWS = 8
+from dsm_repro.training.compaction import worth_compacting
 
 
 @dataclass(frozen=True)
@@ -237,7 +233,7 @@ class _Written:
             remaining = int(writing.sum())
             if remaining == 0 or t + 1 == limit:
                 break
-            if len(held) > COMPACT_ROWS and remaining < COMPACT_BELOW * len(held):
+            if worth_compacting(len(held), remaining):
                 keep = writing.nonzero()[:, 0]
                 decoder.keep(keep)
                 held, token = held[keep], token[keep]

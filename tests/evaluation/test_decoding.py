@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from dsm_repro.evaluation import model as evaluation_model
 from dsm_repro.evaluation.model import Decoding, TransformersLM
 from dsm_repro.pipeline.cost import Cost
+from dsm_repro.training import compaction
 
 TEXTS = ("Find the", "gcd of 12", "print", "Answer: x", "1 + 2 =", "def f(x):", "Let", "3", "sum of", "What is")
 
@@ -48,7 +48,7 @@ def test_rows_that_have_ended_leave_the_batch(
     monkeypatch.setattr(lm.model, "forward", counted)
     thinned = lm._decode(prompts, drawn, stops)
     rows, passes[:] = sum(passes), []
-    monkeypatch.setattr(evaluation_model, "COMPACT_BELOW", 0.0)
+    monkeypatch.setattr(compaction, "COMPACT_BELOW", 0.0)
     whole = lm._decode(prompts, drawn, stops)
     unthinned = sum(passes)
     assert thinned == whole

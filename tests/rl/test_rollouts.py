@@ -10,6 +10,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Qwen2C
 from dsm_repro.rl import llama
 from dsm_repro.rl import rollouts as r
 from dsm_repro.rl.batch import completion_logps
+from dsm_repro.training import compaction
 from dsm_repro.training.models import load_model
 
 PROMPTS = [[40, 41, 42, 43, 44, 45], [50], [60, 61, 62], [70, 71, 72, 73]]
@@ -121,7 +122,7 @@ def test_the_lean_decoder_is_for_models_that_it_knows(decoder: str) -> None:
 def test_rows_that_leave_the_batch_do_not_change_the_others(model, monkeypatch: pytest.MonkeyPatch) -> None:
     sampling, eos = r.Sampling(30, 1.0, 0.95), list(range(1, 25))
     compacted = sample(model, sampling, eos)
-    monkeypatch.setattr(r, "COMPACT_BELOW", 0.0)
+    monkeypatch.setattr(compaction, "COMPACT_BELOW", 0.0)
     whole = sample(model, sampling, eos)
     assert torch.equal(compacted.batch.completion_ids, whole.batch.completion_ids)
     assert torch.equal(compacted.truncated, whole.truncated)

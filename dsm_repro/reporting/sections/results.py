@@ -18,7 +18,7 @@ from dsm_repro.reporting.blocks import (
     si,
     spread,
 )
-from dsm_repro.reporting.measures import Compared, Results
+from dsm_repro.reporting.measures import Compared, Results, tasks_of
 from dsm_repro.reporting.outcomes import outcomes
 from dsm_repro.reporting.statistics import Interval
 from dsm_repro.reporting.verdict import minus, signed
@@ -142,7 +142,7 @@ def categories(results: Results, figures: list[tuple[str, str]]) -> Section | No
     names = sorted({v.category for v in results.categories})
     if not names:
         return None
-    tasks = {s.get("task") for m in results.measured.values() for s in m.samples[0].values()}
+    tasks = tasks_of(results.measured)
     # a single task is not a part of anything
     kind = "task" if tasks >= set(names) else "category" if len(tasks) == 1 else "task and category"
     kinds = kind.replace("task", "tasks").replace("category", "categories")
