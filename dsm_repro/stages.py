@@ -15,6 +15,7 @@ _STAGES = {
     "prior": "dsm_repro.pretraining.prior_stage:STAGE",
     "pretrain": "dsm_repro.pretraining.stage:STAGE",
     "sft": "dsm_repro.finetuning.stage:STAGE",
+    "difficulty": "dsm_repro.rl.difficulty.stage:STAGE",
     "reward_model": "dsm_repro.rl.reward_model.stage:STAGE",
     "rl": "dsm_repro.rl.stage:STAGE",
     "evaluate": "dsm_repro.evaluation.stage:STAGE",

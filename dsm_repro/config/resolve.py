@@ -11,7 +11,7 @@ from dsm_repro.config.schema import Config
 from dsm_repro.config.training_schema import MixConfig, SourceSpec
 
 #: every stage in the order in which an arm may pass through it
-STAGE_ORDER = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "reward_model", "rl", "evaluate")
+STAGE_ORDER = ("crawl", "corpus", "base", "prior", "pretrain", "sft", "difficulty", "reward_model", "rl", "evaluate")
 #: stages that leave a model behind, in the order in which a model passes through them
 MODEL_STAGES = ("base", "prior", "pretrain", "sft", "rl")
 #: those of them that are next-token training on text
@@ -34,6 +34,8 @@ def has_stage(config: Config, stage: str) -> bool:
         return config.pretrain.enabled
     if stage == "sft":
         return config.sft.format != "none"
+    if stage == "difficulty":
+        return config.rl.method != "none" and config.difficulty.method != "none"
     if stage == "reward_model":
         return config.rl.method != "none" and config.reward.kind in MODEL_REWARDS
     if stage == "rl":

@@ -45,6 +45,23 @@ class RewardModelConfig:
 
 
 @dataclass
+class DifficultyConfig:
+    """Which questions reinforcement learning explores: not in the paper, which takes all."""
+
+    #: none: all | pass_rate: those that the model it starts from solves neither always nor never, as measured before
+    method: str = "none"
+    #: questions tried; of those in the band RL explores the first ``rl.questions``
+    questions: int = 2_000
+    #: answers drawn to each, at ``rl.temperature`` and ``rl.top_p``
+    samples: int = 8
+    #: the band, both ends included: share of a question's answers that are right. Another band uses the same answers
+    at_least: float = 0.1
+    at_most: float = 0.8
+    #: completions drawn at once; the noise of each depends on it
+    sampling_rows: int = 512
+
+
+@dataclass
 class BudgetConfig:
     #: flops (all purposes together) | tokens (generated) | seconds (wall-clock of the stage's own work, carried over
     #: kills; not deterministic) | steps (gradient updates); defined in ``rl.budget.Ledger.spent``

@@ -23,7 +23,7 @@ from dsm_repro.config.evaluation_schema import (
 )
 from dsm_repro.config.execution_schema import ExecutionConfig
 from dsm_repro.config.model_schema import BaseConfig, ModelSpec, TuningConfig
-from dsm_repro.config.rl_schema import RewardConfig, RewardModelConfig, RLConfig
+from dsm_repro.config.rl_schema import DifficultyConfig, RewardConfig, RewardModelConfig, RLConfig
 from dsm_repro.config.sweep_schema import SweepConfig
 from dsm_repro.config.training_schema import MixConfig, PretrainConfig, ProblemsConfig, SFTConfig, SourceSpec
 
@@ -37,6 +37,7 @@ class SeedsConfig:
     prior: int = 0
     pretrain: int = 0
     sft: int = 0
+    difficulty: int = 0
     reward_model: int = 0
     rl: int = 0
     evaluate: int = 0
@@ -95,6 +96,7 @@ class Config:
     problems: ProblemsConfig = field(default_factory=ProblemsConfig)
     sft: SFTConfig = field(default_factory=SFTConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
+    difficulty: DifficultyConfig = field(default_factory=DifficultyConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
     rl: RLConfig = field(default_factory=RLConfig)

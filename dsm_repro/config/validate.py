@@ -10,7 +10,7 @@ from dsm_repro.config.checks.comparisons import check_comparisons
 from dsm_repro.config.checks.corpus import check_corpus
 from dsm_repro.config.checks.evaluation import check_evaluation, check_sandbox_and_grader
 from dsm_repro.config.checks.execution import check_execution, check_until
-from dsm_repro.config.checks.rl import check_reward, check_reward_model, check_rl
+from dsm_repro.config.checks.rl import check_difficulty, check_reward, check_reward_model, check_rl
 from dsm_repro.config.checks.training import check_base, check_pretrain, check_problems, check_sft
 from dsm_repro.config.checks.words import Check
 from dsm_repro.config.compose import Sweep
@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     check_sft,
     tuning_faults,
     check_rl,
+    check_difficulty,
     check_reward,
     check_reward_model,
     check_evaluation,

@@ -17,6 +17,8 @@ PROCESSES = (2, 4, 8, 16, 32, 64)
 
 #: stages that obey ``tuning``, and those that several processes can share
 TUNED = ("sft", "rl")
+#: stages that write ``sampling_rows`` completions at once, of a section of their own
+DRAWS_ROWS = ("difficulty", "reward_model")
 SHARED = ("base", "prior", "pretrain", "sft", "rl")
 
 Estimator = Callable[[Config], Estimate]
@@ -128,13 +130,12 @@ def _changes(stage: str, config: Config) -> Iterator[tuple[str, Config]]:
     while stage == "rl" and config.rl.engine == "transformers" and rows >= 1:
         yield _change(config, sampling_rows=rows)
         rows //= 2
-    rows = config.reward_model.sampling_rows // 2
-    while stage == "reward_model" and rows >= config.reward_model.samples:
-        yield (
-            f"reward_model.sampling_rows={rows}",
-            replace(config, reward_model=replace(config.reward_model, sampling_rows=rows)),
-        )
-        rows //= 2
+    if stage in DRAWS_ROWS:
+        part = getattr(config, stage)
+        rows = part.sampling_rows // 2
+        while rows >= part.samples:
+            yield f"{stage}.sampling_rows={rows}", replace(config, **{stage: replace(part, sampling_rows=rows)})
+            rows //= 2
     if stage in TUNED and config.tuning.method == "full":
         adapters = replace(config, tuning=replace(config.tuning, method="lora"))
         yield "tuning=lora (adapters, another experiment)", adapters

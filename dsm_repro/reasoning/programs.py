@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dsm_repro.reasoning import formats
 
 if TYPE_CHECKING:
     from dsm_repro.config.evaluation_schema import SandboxConfig
+    from dsm_repro.config.schema import Config
     from dsm_repro.reasoning.sandbox import Execution, Sandbox
 
 #: programs -> what came of each
@@ -28,6 +30,15 @@ NO_PROGRAM = "NoProgramError: there is no program before the call"
 def limits(config: SandboxConfig) -> dict[str, Any]:
     """What of the sandbox changes the outcome of a program, for identities."""
     return {"timeout": config.timeout, "memory_mb": config.memory_mb, "output_bytes": config.output_bytes}
+
+
+def identity_of_mode(config: Config) -> dict[str, Any]:
+    """What changes the outcome of the policy's programs under ``rl.mode``; nothing for words, which run none."""
+    mode = config.rl.mode
+    if mode == "cot":
+        return {}
+    tool = {"tool": asdict(config.tool)} if mode == "tool" else {}
+    return {"mode": mode, "sandbox": limits(config.sandbox), **tool}
 
 
 def run_distinct(programs: Iterable[str], sandbox: Sandbox) -> dict[str, Execution]:

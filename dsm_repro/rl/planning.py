@@ -1,4 +1,4 @@
-"""The peak memory of the stages ``rl`` and ``reward_model``, phase by phase: light, for the plan."""
+"""The peak memory of the stages ``rl``, ``reward_model`` and ``difficulty``, phase by phase: light, for the plan."""
 
 from __future__ import annotations
 
@@ -155,14 +155,10 @@ def reward_model_memory(config: Config) -> MemoryParts | None:
         return None
     c, prompt, limit = config.reward_model, prompt_tokens(config), config.rl.max_completion_length
     completer = stored(config, shape)
+    drawn = _drawing(config, completer, c.sampling_rows, c.samples)
     model = in_training(config, without_head(shape), Placement())
     length = prompt + limit
     rows, _ = split_batch(c.batch_size, trainer_rows(config.execution.micro_batch, model.device, length))
-    questions = max(c.sampling_rows // c.samples, 1)
-    drawn = writing(
-        completer, c.sampling_rows, questions, prompt, limit, config.rl.top_p < 1,
-        laid_out(completer) and completer.weight_bytes == 4,
-    )  # fmt: skip
     held = MemoryParts(framework=FRAMEWORK_BYTES[model.device])
     recompute = shape.parameters >= RECOMPUTE_FROM
     return peak(
@@ -177,3 +173,30 @@ def reward_model_memory(config: Config) -> MemoryParts | None:
             ),
         },
     )
+
+
+def difficulty_memory(config: Config) -> MemoryParts | None:
+    """The peak of the stage ``difficulty``, which only writes. None as above."""
+    shape = shape_of(resolve_model(config))
+    if shape is None:
+        return None
+    part, model = config.difficulty, stored(config, shape)
+    weights = MemoryParts(weights=model.weight_bytes * shape.parameters, framework=FRAMEWORK_BYTES[model.device])
+    if config.rl.engine == "vllm":
+        weights, phases = _engine(config, weights)
+        rows = rows_at_once(config.execution.micro_batch, model.device)
+        limit = config.rl.max_completion_length
+        phases["scoring"] = _scoring(model, rows, min(rows, part.questions), prompt_tokens(config), limit)
+    else:
+        rows = min(part.sampling_rows, part.questions * part.samples)
+        phases = {"answers": _drawing(config, model, rows, part.samples)}
+    return peak(weights, phases)
+
+
+def _drawing(config: Config, model: Held, rows: int, samples: int) -> MemoryParts:
+    """``samples`` completions of each question, ``rows`` at once, from a model that is not trained."""
+    questions = max(rows // samples, 1)
+    return writing(
+        model, rows, questions, prompt_tokens(config), config.rl.max_completion_length, config.rl.top_p < 1,
+        laid_out(model) and model.weight_bytes == 4,
+    )  # fmt: skip

@@ -5,21 +5,27 @@ from __future__ import annotations
 import random
 
 from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.resolve import has_stage
 from dsm_repro.config.schema import Config
 from dsm_repro.miniature.problems import Problem
+from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning.problemset import load_problems
+from dsm_repro.rl.difficulty.band import read
 
 #: added to ``problems.seed``: RL draws its own questions of the training split, not SFT's in SFT's order
 SEED_OFFSET = 1_000
 
 
-def load_questions(config: Config) -> list[Problem]:
-    """The ``rl.questions`` training questions of ``problems.source``.
+def load_questions(ctx: StageContext) -> list[Problem]:
+    """The ``rl.questions`` training questions of ``problems.source``; with ``difficulty``, the first in its band.
 
     Raises:
         ConfigError: an unknown source, or fewer questions than one step takes.
         DataError: a jsonl file that is missing or has a line without question or answer.
     """
+    config = ctx.config
+    if has_stage(config, "difficulty"):
+        return _in_band(ctx)
     questions = load_problems(config.problems, "rl", config.rl.questions, config.problems.seed + SEED_OFFSET)
     if len(questions) < config.rl.questions_per_step:
         raise ConfigError(
@@ -27,6 +33,36 @@ def load_questions(config: Config) -> list[Problem]:
             f"(rl.questions={config.rl.questions}). Lower rl.questions_per_step or give more questions."
         )
     return questions
+
+
+def candidates(config: Config) -> list[Problem]:
+    """The ``difficulty.questions`` questions that are tried, each once: of the same order as RL's.
+
+    Raises:
+        ConfigError, DataError: as above.
+    """
+    count = config.difficulty.questions
+    questions = load_problems(config.problems, "rl", count, config.problems.seed + SEED_OFFSET)
+    distinct = list({question.id: question for question in questions}.values())
+    if len(distinct) < config.rl.questions_per_step:
+        raise ConfigError(
+            f"difficulty.questions={count}: {len(distinct)} questions are there, and one step explores "
+            f"rl.questions_per_step={config.rl.questions_per_step} of them. Give more questions."
+        )
+    return distinct
+
+
+def _in_band(ctx: StageContext) -> list[Problem]:
+    part, needed = ctx.config.difficulty, ctx.config.rl.questions_per_step
+    rates = {rate.id: rate for rate in read(ctx.parents["difficulty"])}
+    kept = [question for question in candidates(ctx.config) if rates[question.id].within(part.at_least, part.at_most)]
+    if len(kept) < needed:
+        raise ConfigError(
+            f"difficulty.at_least={part.at_least}, difficulty.at_most={part.at_most}: of {len(rates)} questions with "
+            f"{part.samples} answers each {len(kept)} lie between, and one step takes rl.questions_per_step={needed}. "
+            "Widen the band (the same answers are used), or raise difficulty.questions."
+        )
+    return kept[: ctx.config.rl.questions]
 
 
 def questions_of_step(count: int, per_step: int, seed: int, exploration: int) -> list[int]:

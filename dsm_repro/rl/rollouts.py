@@ -80,10 +80,15 @@ class _BufferLayer(DynamicLayer):
         self.keys, self.values = self._keys[:, :, :used], self._values[:, :, :used]
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """The noise of one exploration stage: a CPU generator that depends on (seed, step) and nothing else."""
-    digest = hashlib.sha256(f"rollout/{seed}/{step}".encode()).digest()
+def noise_of(name: str) -> torch.Generator:
+    """A CPU generator whose noise depends on ``name`` and nothing else."""
+    digest = hashlib.sha256(name.encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The noise of one exploration stage."""
+    return noise_of(f"rollout/{seed}/{step}")
 
 
 def draw(logits: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:

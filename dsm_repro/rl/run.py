@@ -15,6 +15,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from dsm_repro.config.resolve import has_stage
 from dsm_repro.pipeline.stage import StageContext, StageEnd
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
@@ -75,7 +76,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     config, rl = ctx.config, ctx.config.rl
     prepare_torch(ctx, config.seeds.rl)
     estimator = estimators.build(rl)
-    questions = load_questions(config)
+    questions = load_questions(ctx)
     prompts = [formats.prompt(question.question, rl.mode, config.prompts) for question in questions]
     device = resolve_device(config.execution)
     # before any model: this is what gives each process its own GPU
@@ -129,7 +130,8 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     if processes.rank > 0:
         raise StageEnd
     save_model(merged(trainer.model, start, config.base.dtype), tokenizer, ctx.out / "model", config.base.dtype)
-    return {**_record(ctx, grader_id, backend), **told}
+    explored = {"questions": len(questions)} if has_stage(config, "difficulty") else {}
+    return {**_record(ctx, grader_id, backend), **told, **explored}
 
 
 def _check_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int) -> None:

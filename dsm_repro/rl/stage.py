@@ -14,12 +14,14 @@ from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.reasoning import answers
 from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.problemset import problem_files
-from dsm_repro.reasoning.programs import limits
+from dsm_repro.reasoning.programs import identity_of_mode
 from dsm_repro.rl import estimators
+from dsm_repro.rl.difficulty.band import band
 
 
 def parents(config: Config) -> tuple[str, ...]:
-    return (model_parent(config, "rl"), *(("reward_model",) if has_stage(config, "reward_model") else ()))
+    further = (stage for stage in ("difficulty", "reward_model") if has_stage(config, stage))
+    return (model_parent(config, "rl"), *further)
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def identity(config: Config) -> dict[str, Any]:
     rl["method"] = type(estimator).__name__
     rl["estimator"] = estimator.identity(config.rl.updates_per_exploration)
     # words alone are how every run answered before there were modes
-    mode = rl.pop("mode")
+    del rl["mode"]
     # and by the decoder of this package
     if rl["engine"] == "transformers":
         del rl["engine"]
@@ -59,7 +61,8 @@ def identity(config: Config) -> dict[str, Any]:
         "seed": config.seeds.rl,
         "dtype": config.base.dtype,
         **tuning_identity(config),
-        **({} if mode == "cot" else _programs(config)),
+        **identity_of_mode(config),
+        **({"band": band(config)} if has_stage(config, "difficulty") else {}),
     }
 
 
@@ -78,12 +81,6 @@ def _check_tuning(config: Config, estimator: estimators.Estimator) -> None:
         f"tuning.method={config.tuning.method}: rl={config.rl.method} needs a reference policy that is more than the "
         "model without its adapters, and trains all weights. Set tuning=full, or another method."
     )
-
-
-def _programs(config: Config) -> dict[str, Any]:
-    """What changes the outcome of the policy's programs."""
-    tool = {"tool": asdict(config.tool)} if config.rl.mode == "tool" else {}
-    return {"mode": config.rl.mode, "sandbox": limits(config.sandbox), **tool}
 
 
 def inputs(config: Config) -> tuple[Path, ...]:

@@ -101,6 +101,13 @@ def load_tokenizer(path: str | Path, revision: str | None = None) -> PreTrainedT
     return tokenizer  # type: ignore[no-any-return]
 
 
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Every token that ends a completion: what the model declares (an end of turn), and the tokenizer's own."""
+    declared = getattr(model.generation_config, "eos_token_id", None)
+    declared = [] if declared is None else [declared] if isinstance(declared, int) else list(declared)
+    return list(dict.fromkeys([int(tokenizer.eos_token_id), *declared]))  # type: ignore[arg-type]
+
+
 def save_model(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path, dtype: str | None = None
 ) -> None:

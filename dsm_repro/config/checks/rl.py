@@ -58,6 +58,25 @@ def _untaught(config: Config) -> Iterator[str]:
         )
 
 
+def check_difficulty(config: Config) -> Iterator[str]:
+    part = config.difficulty
+    yield from one_of("difficulty.method", part.method, ("none", "pass_rate"))
+    if not has_stage(config, "difficulty"):
+        return
+    for key in ("samples", "sampling_rows"):
+        yield from at_least(f"difficulty.{key}", getattr(part, key), 1)
+    needed = config.rl.questions_per_step
+    yield from at_least("difficulty.questions", part.questions, needed, "rl.questions_per_step of them are explored")
+    yield from probability("difficulty.at_least", part.at_least)
+    yield from probability("difficulty.at_most", part.at_most)
+    shares = [right / part.samples for right in range(part.samples + 1)] if part.samples > 0 else []
+    if shares and not any(part.at_least <= share <= part.at_most for share in shares):
+        yield (
+            f"difficulty.at_least={part.at_least}: between it and difficulty.at_most={part.at_most} lies no share of "
+            f"difficulty.samples={part.samples} answers. Widen the band or draw more."
+        )
+
+
 def check_reward(config: Config) -> Iterator[str]:
     yield from one_of("reward.kind", config.reward.kind, ("rule", *MODEL_REWARDS))
     yield from probability("reward.max_ungradable", config.reward.max_ungradable)

@@ -8,7 +8,7 @@ from dsm_repro.config.resolve import TEXT_STAGES
 from dsm_repro.reporting.accounts import distinct_artifacts, spent_flops, stage_artifacts, steps
 from dsm_repro.reporting.blocks import DASH, Cell, Figure, Section, Table, Text, cells, count, duration, points, si
 from dsm_repro.reporting.records import Sweep
-from dsm_repro.reporting.sections import reward_models, rewards
+from dsm_repro.reporting.sections import difficulty, reward_models, rewards
 
 #: of the stage rl's FLOPs
 _PURPOSES = {
@@ -24,7 +24,14 @@ def compute(sweep: Sweep) -> Section | None:
     blocks: list[object] = []
     if sweep.claim.get("equal"):
         blocks.append(Text(f"Held equal: {sweep.claim['equal']}"))
-    tables = (_rl(sweep), _by_purpose(sweep), *rewards.blocks(sweep), reward_models.table(sweep), _training(sweep))
+    tables = (
+        _rl(sweep),
+        _by_purpose(sweep),
+        *rewards.blocks(sweep),
+        difficulty.table(sweep),
+        reward_models.table(sweep),
+        _training(sweep),
+    )
     blocks += [t for t in tables if t is not None]
     return Section("compute", "Compute and budget", blocks) if blocks else None
 

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+from transformers import PrinterCallback
 
 from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.resolve import has_stage
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
@@ -26,6 +27,7 @@ from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
 from dsm_repro.training.models import (
     check_length,
+    end_tokens,
     load_model,
     load_tokenizer,
     model_shape,
@@ -47,7 +49,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     config, rl = ctx.config, ctx.config.rl
     prepare_torch(ctx, config.seeds.rl)
     method = dpo.build(rl)
-    questions = load_questions(config)
+    questions = load_questions(ctx)
     prompts = [formats.prompt(question.question, rl.mode, config.prompts) for question in questions]
     device = resolve_device(config.execution)
     # weights are trained in float32; base.dtype is that of the products and of what is saved
@@ -90,14 +92,8 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
         checkpoints.raise_if_preempted()
         grader_id = grader.id
     save_model(model, tokenizer, ctx.out / "model", config.base.dtype)
-    return _record(ctx, grader_id)
-
-
-def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Every token that ends a completion: what the model declares (an end of turn), and the tokenizer's own."""
-    declared = getattr(model.generation_config, "eos_token_id", None)
-    declared = [] if declared is None else [declared] if isinstance(declared, int) else list(declared)
-    return list(dict.fromkeys([int(tokenizer.eos_token_id), *declared]))  # type: ignore[arg-type]
+    explored = {"questions": len(questions)} if has_stage(config, "difficulty") else {}
+    return {**_record(ctx, grader_id), **explored}
 
 
 def _record(ctx: StageContext, grader_id: str) -> dict[str, Any]:

@@ -7,11 +7,9 @@ there is nothing to complete, by the rule's verdict. An outcome reward model get
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from dsm_repro.config.schema import Config
@@ -22,8 +20,8 @@ from dsm_repro.reasoning.steps import step_ends
 from dsm_repro.rl import accounting
 from dsm_repro.rl.reward_model.examples import Example
 from dsm_repro.rl.rewards import STATUSES, answers_in, verdicts
-from dsm_repro.rl.rollouts import Sampling, sample
-from dsm_repro.training.models import model_shape
+from dsm_repro.rl.rollouts import Sampling, noise_of, sample
+from dsm_repro.training.models import end_tokens, model_shape
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,7 @@ class Labeller:
     grader: Grader
 
     def __post_init__(self) -> None:
-        ends = self.completer.generation_config.eos_token_id
-        listed = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-        self.eos_ids = [*dict.fromkeys([int(self.tokenizer.eos_token_id), *listed])]
+        self.eos_ids = end_tokens(self.completer, self.tokenizer)
         self.shape = model_shape(self.completer)
         self.limit = self.config.rl.max_completion_length
 
@@ -130,7 +126,7 @@ class Labeller:
         sampling = Sampling(length, config.reward_model.temperature, config.rl.top_p)
         batch = sample(
             self.completer, prompts, group, sampling, self.eos_ids, int(self.tokenizer.pad_token_id),
-            _noise(config.seeds.reward_model, noise),
+            noise_of(f"reward_model/{config.seeds.reward_model}/{noise}"),
         ).batch  # fmt: skip
         lengths = batch.lengths.tolist()
         rows = [row[:n] for row, n in zip(batch.completion_ids.tolist(), lengths, strict=True)]
@@ -142,8 +138,3 @@ class Labeller:
         """The rule's, on completions given as token ids, each to its problem."""
         texts = self.tokenizer.batch_decode([list(row) for row in rows], skip_special_tokens=True)
         return verdicts(self.grader, answers_in(texts, problems), problems)
-
-
-def _noise(seed: int, what: str) -> torch.Generator:
-    digest = hashlib.sha256(f"reward_model/{seed}/{what}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

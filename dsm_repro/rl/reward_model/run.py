@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -11,7 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.config.errors import ConfigError
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
@@ -24,7 +23,7 @@ from dsm_repro.rl.reward_model.labels import Labelled, Labeller
 from dsm_repro.rl.reward_model.score import to_batch
 from dsm_repro.rl.reward_model.train import train
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, model_shape, resolve_device, save_model
-from dsm_repro.training.together import in_first, own_share, wait_for_all
+from dsm_repro.training.parts import in_parts
 from dsm_repro.training.trainer import final_loss, prepare_torch
 
 #: added to ``problems.seed``: the miniature's questions are neither SFT's nor RL's in their order
@@ -84,56 +83,27 @@ def _questions(ctx: StageContext) -> list[Problem]:
 def _label(
     ctx: StageContext, completer: Path, device: str, problems: Sequence[Problem]
 ) -> tuple[list[Labelled], float, str]:
-    """All labels, those of a killed run taken up; the seconds that it spent on them; the grader's id.
-
-    Of several processes each labels its share of the batches, and then reads those of all.
-    """
+    """All labels, those of a killed run taken up; the seconds that it spent on them; the grader's id."""
     config = ctx.config
-    folder = ctx.scratch / "labels"
-    folder.mkdir(exist_ok=True)
-    before = in_first(config.execution, lambda: sorted(folder.glob("*.json")))
     tokenizer = load_tokenizer(completer)
     sampler = load_model(completer, config.base.dtype, device)
     prompts = [formats.prompt(problem.question, "cot", config.prompts) for problem in problems]
     longest = max(len(ids) for ids in tokenizer(prompts)["input_ids"])
     room = longest + config.rl.max_completion_length
     check_length(sampler, room, f"longest prompt ({longest}) + rl.max_completion_length")
-    parts, seconds = [], 0.0
     with Grader(config.grader) as grader:
         labeller = Labeller(config, sampler, tokenizer, grader)
-        starts = range(0, len(problems), labeller.questions_at_once)
-        paths = [folder / f"{number:05d}.json" for number in range(len(starts))]
-        for number in own_share(config.execution, [n for n, path in enumerate(paths) if path not in before]):
-            # nothing is lost: a batch that is there is not labelled again
-            ctx.preemption.check()
-            began = ctx.now()
-            part = labeller(number, problems[starts[number] : starts[number] + labeller.questions_at_once])
-            _write_part(paths[number], part, ctx.now() - began)
-            ctx.progress(sum(path.exists() for path in paths), len(paths), "batches labelled")
-        wait_for_all(config.execution)
-        for path in paths:
-            part, spent = _read_part(path)
-            seconds += spent if path in before else 0.0
+        at_once = labeller.questions_at_once
+        stored, seconds = in_parts(
+            ctx, "labels", -(-len(problems) // at_once),
+            lambda number: asdict(labeller(number, problems[number * at_once : (number + 1) * at_once])),
+            "batches labelled",
+        )  # fmt: skip
+        parts = [Labelled(**{**part, "examples": [Example(**each) for each in part["examples"]]}) for part in stored]
+        for part in parts:
             ctx.cost.add_flops("generate", part.flops)
             ctx.cost.add_tokens("generate", part.tokens)
-            parts.append(part)
         return parts, seconds, grader.id
-
-
-def _write_part(path: Path, part: Labelled, seconds: float) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"labelled": asdict(part), "seconds": seconds}))
-    temporary.replace(path)
-
-
-def _read_part(path: Path) -> tuple[Labelled, float]:
-    try:
-        stored = json.loads(path.read_text())
-        fields = stored["labelled"]
-        fields["examples"] = [Example(**example) for example in fields["examples"]]
-        return Labelled(**fields), float(stored["seconds"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}). Delete {path.parent} to label again.") from error
 
 
 def _described(ctx: StageContext, parts: Sequence[Labelled], found: Sequence[Example]) -> dict[str, Any]:
