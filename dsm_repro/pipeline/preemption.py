@@ -30,6 +30,19 @@ class Preempted(DsmError):  # noqa: N818 - not an error of anyone's
     """This process was told to end; what it had done up to the last checkpoint is kept."""
 
 
+class _Told(BaseException):
+    """What a signal raises in the midst of work, which may be a library's that catches and renames every Exception."""
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """A signal that interrupts the work inside is an error like others outside. Raises :class:`Preempted`."""
+    try:
+        yield
+    except _Told as told:
+        raise Preempted(str(told)) from None
+
+
 class Watch:
     """Whether the work under way is to end soon.
 
@@ -54,12 +67,12 @@ class Watch:
             raise Preempted("preempted. The same command again goes on.")
 
     def noted(self, number: int, frame: Any = None) -> None:
-        """The signal handler."""
+        """The signal handler; what it raises is heard by :func:`heeded`, which :func:`watching` is."""
         self.signal = number
         if self.announce and self.stop is not None:
             self.stop.touch()
         if not self.patient:
-            raise Preempted(f"preempted by {signal.Signals(number).name}. The same command again goes on.")
+            raise _Told(f"preempted by {signal.Signals(number).name}. The same command again goes on.")
 
 
 @contextmanager
@@ -67,6 +80,9 @@ def watching(stop: Path | None = None, announce: bool = False) -> Iterator[Watch
     """A watch over what is done inside; a signal that was noted is passed on at the end to who handled it before.
 
     Only a process' main thread can handle signals; in another one the file alone tells.
+
+    Raises:
+        Preempted: a signal came while the work was not patient.
     """
     watch = Watch(stop, announce)
     if threading.current_thread() is not threading.main_thread():
@@ -75,7 +91,8 @@ def watching(stop: Path | None = None, announce: bool = False) -> Iterator[Watch
     numbers = [*SIGNALS, *(number for number in OTHERS_SIGNALS if callable(signal.getsignal(number)))]
     before = {number: signal.signal(number, watch.noted) for number in numbers}
     try:
-        yield watch
+        with heeded():
+            yield watch
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -39,7 +39,7 @@ from dsm_repro.config.schema import Config
 from dsm_repro.pipeline import group, provenance
 from dsm_repro.pipeline.cost import Cost
 from dsm_repro.pipeline.identity import description, digest_of, key_of
-from dsm_repro.pipeline.preemption import EXIT_CODE, Preempted, Watch, watching
+from dsm_repro.pipeline.preemption import EXIT_CODE, Preempted, Watch, heeded, watching
 from dsm_repro.pipeline.progress import ProgressWriter
 from dsm_repro.pipeline.stage import Stage, StageContext
 from dsm_repro.pipeline.store import FULL_DISK_ERRNOS, Staging, Store, disk_full, explained, write_text
@@ -130,7 +130,8 @@ def run_spec(spec: Spec) -> str:
             store.clear_staging(spec.stage, spec.key)
             return "hit"
         try:
-            _make(spec, store, staging, watch)
+            with heeded():
+                _make(spec, store, staging, watch)
         except Exception as error:
             shown = _acted_on(error, store)
             write_error(staging, shown)

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import toy
 
+from dsm_repro.config.errors import DataError
+from dsm_repro.pipeline import worker
 from dsm_repro.pipeline.preemption import EXIT_CODE, Preempted, watching
 from dsm_repro.pipeline.store import Store
 from dsm_repro.pipeline.worker import run_spec
@@ -35,7 +37,7 @@ def test_a_worker_saves_ends_with_75_and_goes_on_where_it_ended(tmp_path: Path, 
     spec, store = toy.train(tmp_path / "store", STEPS), Store(tmp_path / "store")
     spec.write(tmp_path / "spec.json")
     runs = tmp_path / "runs"
-    worker = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "dsm_repro.pipeline.worker", str(tmp_path / "spec.json")],
         env=toy.environment(TOY_SECONDS_PER_STEP="0.2", TOY_RUNS=str(runs)),
         stderr=subprocess.PIPE,
@@ -45,11 +47,11 @@ def test_a_worker_saves_ends_with_75_and_goes_on_where_it_ended(tmp_path: Path, 
     deadline = time.monotonic() + 30
     # after an uneven step, which alone leaves no checkpoint
     while not metrics.exists() or len(metrics.read_text().splitlines()) < 3:
-        assert time.monotonic() < deadline and worker.poll() is None
+        assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.005)
-    worker.send_signal(number)
-    said = worker.communicate(timeout=30)[1]
-    assert worker.returncode == EXIT_CODE == 75
+    process.send_signal(number)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == EXIT_CODE == 75
     assert said == "preempted. The same command again goes on.\n"
     note = store.read_error("sft", spec.key)
     assert note is not None and note["type"] == "Preempted"
@@ -74,6 +76,34 @@ def test_impatient_work_ends_at_once_and_patient_work_when_it_asks() -> None:
         assert watch.requested
         watch.check()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_no_library_takes_it_for_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tokenizers library raises plain Exception, so whatever it raises is called a file that cannot be read."""
+    from transformers import AutoTokenizer
+
+    from dsm_repro.training.models import load_tokenizer
+
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Preempted, match="SIGTERM"), watching():
+        load_tokenizer(tmp_path)
+
+
+def test_a_stage_that_is_interrupted_notes_a_preemption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, store = toy.train(tmp_path / "store", STEPS), Store(tmp_path / "store")
+
+    def interrupted(*_: Any) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Exception as error:
+            raise DataError("this file cannot be read") from error
+
+    monkeypatch.setattr(worker, "use_threads", interrupted)
+    with pytest.raises(Preempted, match="SIGTERM"):
+        run_spec(spec)
+    note = store.read_error("sft", spec.key)
+    assert note is not None and note["type"] == "Preempted"
 
 
 def test_who_handled_the_signal_before_gets_it_when_all_is_saved(_handled: list[int]) -> None:
