@@ -11,6 +11,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import resume_stages
 from reward_world import judged_by_text, small_reward_model
@@ -18,6 +19,7 @@ from rl_world import make_config, make_model_folder
 
 from dsm_repro.config.container import to_container
 from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig
+from dsm_repro.config.rl_schema import DifficultyConfig
 from dsm_repro.config.schema import Config
 from dsm_repro.config.training_schema import MixConfig, PretrainConfig, SFTConfig, SourceSpec
 from dsm_repro.finetuning import stage as sft
@@ -26,6 +28,7 @@ from dsm_repro.pipeline.identity import stage_key
 from dsm_repro.pipeline.stage import Stage, StageContext, StageEnd
 from dsm_repro.pipeline.worker import Spec
 from dsm_repro.pretraining import stage as pretrain
+from dsm_repro.rl.difficulty import stage as difficulty
 from dsm_repro.rl.reward_model import stage as reward_model
 
 TINY = TinyModelConfig(hidden_size=32, layers=2, heads=2, intermediate_size=64, vocab_size=258, context_length=256)
@@ -66,19 +69,26 @@ BASE, PRETRAIN, SFT = (
 RL = resume_stages.RL
 
 
-def _judged(ctx: StageContext) -> None:
-    from dsm_repro.rl.reward_model import labels
+def _judged(stage: Stage, module: str) -> Stage:
+    """The stage with verdicts that vary, which ``module`` asks for."""
 
-    real = labels.verdicts
-    labels.verdicts = judged_by_text  # type: ignore[assignment]
-    try:
-        reward_model.STAGE.run(ctx)
-    finally:
-        labels.verdicts = real
+    def run(ctx: StageContext) -> None:
+        with mock.patch(f"{module}.verdicts", judged_by_text):
+            stage.run(ctx)
+
+    return replace(stage, run=run)
 
 
-#: with verdicts that vary
-REWARD_MODEL = replace(reward_model.STAGE, run=_judged)
+REWARD_MODEL = _judged(reward_model.STAGE, "dsm_repro.rl.reward_model.labels")
+DIFFICULTY = _judged(difficulty.STAGE, "dsm_repro.rl.rewards")
+
+
+def _pass_rates() -> Config:
+    """Three batches of answers for two processes."""
+    made = config()
+    made.difficulty = DifficultyConfig(method="pass_rate", questions=6, samples=2, sampling_rows=4)
+    return made
+
 
 #: name, stage, its parents, config
 PARTS = (
@@ -87,9 +97,12 @@ PARTS = (
     ("sft", sft.STAGE, ("pretrain",), config(batch_size=5)),
     ("packed", sft.STAGE, ("pretrain",), config(packing=True, batch_size=3)),
     ("reward_model", REWARD_MODEL, ("pretrain", "sft"), small_reward_model(config(), "process")),
+    ("difficulty", DIFFICULTY, ("sft",), _pass_rates()),
     ("grpo", RL, ("sft",), config("grpo")),
     ("ppo", RL, ("sft",), config("ppo")),
 )
+#: those that leave no model
+UNTRAINED = ("difficulty",)
 #: those that can be sharded, fewer
 SHARDED = ("pretrain", "sft")
 #: those whose moments alone are cut up here: what keeps whole weights, and one that need not
