@@ -237,3 +237,9 @@ def test_arms_of_the_hybrid_sweep_are_one_model_asked_in_four_ways() -> None:
     assert all(set(differing(first[0].config, arm.config)) == {"evaluation.modes"} for arm in first[1:])
     with pytest.raises(ConfigError, match=r"mode_b=cot: arm rules is not evaluated in it"):
         validate_sweep(expand(["sweep=hybrid", "sweep.comparisons=[{a: model, b: rules, mode: hybrid, mode_b: cot}]"]))
+
+
+@pytest.mark.parametrize("key", ["caveats", "reference", "consequences"])
+def test_a_sentence_of_a_sweep_with_a_colon_must_be_quoted(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"sweep\.{key}\[1\]=.*not text but a dict.* Quote it"):
+        validate_sweep(expand(["sweep=rl_algorithm", f"sweep.{key}=[this holds, {{but: that does not}}]"]))

@@ -1,4 +1,4 @@
-"""Do a sweep's comparisons name arms, modes and metrics that there are?"""
+"""Do a sweep's comparisons name arms, modes and metrics that there are, and is what it says text?"""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dsm_repro.config.compose import Sweep
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import under
 from dsm_repro.config.schema import Config
-from dsm_repro.config.sweep_schema import ComparisonConfig, metric_at_k, recorded_ks
+from dsm_repro.config.sweep_schema import ComparisonConfig, SweepConfig, metric_at_k, recorded_ks
 
 
 def check_comparisons(sweep: Sweep) -> None:
-    """Raise ConfigError for the first comparison that cannot be made."""
+    """Raise ConfigError for the first comparison that cannot be made, or sentence that YAML reads as something else."""
+    _check_texts(sweep.claim)
     arms = sweep.first_of_each()
     names = [arm.name for arm in arms]
     for comparison in sweep.claim.comparisons:
@@ -34,6 +35,17 @@ def check_comparisons(sweep: Sweep) -> None:
                 f"margin={comparison.margin:g}. expect=a_not_greater needs a margin above 0 (points that count as no "
                 "gain); no other expectation takes one."
             )
+
+
+def _check_texts(claim: SweepConfig) -> None:
+    """Hydra lets a mapping pass where text is asked for."""
+    for key in ("consequences", "reference", "caveats"):
+        for number, text in enumerate(getattr(claim, key)):
+            if not isinstance(text, str):
+                raise ConfigError(
+                    f"sweep.{key}[{number}]={text}: not text but a {type(text).__name__}. Quote it in the sweep's file: a "
+                    "colon and a blank in it make a mapping of it."
+                )
 
 
 def _check_modes(sweep: Sweep, comparison: ComparisonConfig, configs: dict[str, Config]) -> None:
