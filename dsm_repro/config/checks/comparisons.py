@@ -43,8 +43,8 @@ def _check_texts(claim: SweepConfig) -> None:
         for number, text in enumerate(getattr(claim, key)):
             if not isinstance(text, str):
                 raise ConfigError(
-                    f"sweep.{key}[{number}]={text}: not text but a {type(text).__name__}. Quote it in the sweep's file: "
-                    "a colon and a blank in it make a mapping of it."
+                    f"sweep.{key}[{number}]={text}: not text but a {type(text).__name__}. Quote it in the file of the "
+                    "sweep: a colon and a blank in it make a mapping of it."
                 )
 
 
