@@ -187,8 +187,8 @@ def require_disjoint(config: Config, split: str = "train") -> None:
 
 
 def _questions(path: Path, key: str) -> dict[str, BenchmarkText]:
-    texts = _from_file(path, key).texts
-    return {" ".join(_WORD.findall(item.text.casefold())): item for item in texts if item.part == "question"}
+    """By their words alone. Not to be changed: it is kept."""
+    return _keyed(path, key, *_stamp(path, key))
 
 
 def _own_files(config: Config) -> tuple[Path, ...]:
@@ -204,11 +204,26 @@ def _further_files(config: Config) -> tuple[Path, ...]:
 
 
 def _from_file(path: Path, key: str) -> Benchmark:
+    return _read(path, key, *_stamp(path, key))
+
+
+def _stamp(path: Path, key: str) -> tuple[int, ...]:
+    """What changes when the file does."""
     try:
-        stamp = path.stat()
-        return _read(path, key, stamp.st_mtime_ns, stamp.st_size, stamp.st_ino)
+        found = path.stat()
     except OSError as error:
-        raise DataError(f"{key}={path}: cannot be read ({error.strerror}). Give an existing file.") from error
+        raise _unreadable(path, key, error) from error
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _unreadable(path: Path, key: str, error: OSError) -> DataError:
+    return DataError(f"{key}={path}: cannot be read ({error.strerror}). Give an existing file.")
+
+
+@lru_cache(maxsize=64)
+def _keyed(path: Path, key: str, *stamp: int) -> dict[str, BenchmarkText]:
+    texts = _read(path, key, *stamp).texts
+    return {" ".join(_WORD.findall(item.text.casefold())): item for item in texts if item.part == "question"}
 
 
 @lru_cache(maxsize=64)
@@ -216,10 +231,13 @@ def _read(path: Path, key: str, *stamp: int) -> Benchmark:
     """Every arm of a sweep asks for the same files, so one that has not been touched is read once a process."""
     name = benchmark_name(path)
     texts: list[BenchmarkText] = []
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                texts += _texts_of(line, name, number, f"{key}={path}, line {number}")
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    texts += _texts_of(line, name, number, f"{key}={path}, line {number}")
+    except OSError as error:
+        raise _unreadable(path, key, error) from error
     if not texts:
         raise DataError(f"{key}={path}: the file has no text. Give JSON lines with {' or '.join(QUESTION_FIELDS)}.")
     return Benchmark(name, tuple(texts))

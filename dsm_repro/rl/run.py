@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from transformers import (
     TrainingArguments,
 )
 
-from dsm_repro.config.resolve import has_stage
 from dsm_repro.pipeline.stage import StageContext, StageEnd
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
@@ -28,8 +26,9 @@ from dsm_repro.rl.distributed import Processes
 from dsm_repro.rl.exploration import Task
 from dsm_repro.rl.iteration import build_rounds
 from dsm_repro.rl.questions import load_questions
+from dsm_repro.rl.record import run_record
 from dsm_repro.rl.rewards import build_reward
-from dsm_repro.rl.samplers import build_answers, build_sampler, is_deterministic, open_sandbox
+from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
 from dsm_repro.rl.snapshots import Snapshots, save_copy
 from dsm_repro.rl.trainer import PolicyGradientTrainer
 from dsm_repro.training.adapters import (
@@ -45,10 +44,7 @@ from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, resolve_device, save_model
 from dsm_repro.training.moments import are_cut
-from dsm_repro.training.trainer import checkpoint_to_resume, prepare_torch, read_metrics
-
-#: rewards of the record are means over this many first and last steps
-REWARD_WINDOW = 10
+from dsm_repro.training.trainer import checkpoint_to_resume, prepare_torch
 
 
 class ExplorationCheckpoints(Checkpoints):
@@ -130,42 +126,9 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     if processes.rank > 0:
         raise StageEnd
     save_model(merged(trainer.model, start, config.base.dtype), tokenizer, ctx.out / "model", config.base.dtype)
-    explored = {"questions": len(questions)} if has_stage(config, "difficulty") else {}
-    return {**_record(ctx, grader_id, backend), **told, **explored}
+    return {**run_record(ctx, estimator.name, questions, grader_id, backend), **told}
 
 
 def _check_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int) -> None:
     longest = max(len(ids) for ids in tokenizer(prompts)["input_ids"])
     check_length(model, longest + limit, f"longest prompt ({longest}) + rl.max_completion_length")
-
-
-def _record(ctx: StageContext, grader_id: str, backend: str | None) -> dict[str, Any]:
-    config, lines = ctx.config, read_metrics(ctx)
-    shares = [(line["ungradable"] / line["completions"], line["step"]) for line in lines]
-    alarming = [(share, step) for share, step in shares if share > config.reward.max_ungradable]
-    alarm = None
-    if alarming:
-        worst, step = max(alarming)
-        alarm = {
-            "what": "ungradable answers",
-            "limit": config.reward.max_ungradable,
-            "steps": len(alarming),
-            "worst_share": worst,
-            "worst_step": step,
-        }
-    rewards = [line["reward_mean"] for line in lines]
-    first, last = rewards[:REWARD_WINDOW], rewards[-REWARD_WINDOW:]
-    return {
-        "method": estimators.build(config.rl).name,
-        "steps": lines[-1]["step"],
-        "flops": {**ctx.cost.flops, "total": ctx.cost.total_flops},
-        "tokens_generated": ctx.cost.tokens["generate"],
-        "tokens_trained": ctx.cost.tokens["train"],
-        "stopped_by": config.rl.budget.unit,
-        "deterministic": is_deterministic(config.rl),
-        "budget": asdict(config.rl.budget),
-        "reward": {"first": sum(first) / len(first), "last": sum(last) / len(last), "window": len(last)},
-        "grader": grader_id,
-        **({} if backend is None else {"sandbox": backend}),
-        "alarm": alarm,
-    }

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from transformers import PrinterCallback
 
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.resolve import has_stage
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
@@ -20,8 +18,9 @@ from dsm_repro.rl.preference.arguments import dpo_config
 from dsm_repro.rl.preference.pairs import PairStream
 from dsm_repro.rl.preference.trainer import PreferenceTrainer
 from dsm_repro.rl.questions import load_questions
+from dsm_repro.rl.record import run_record
 from dsm_repro.rl.rewards import build_reward
-from dsm_repro.rl.samplers import build_answers, build_sampler, is_deterministic, open_sandbox
+from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
 from dsm_repro.rl.snapshots import Snapshots, save_copy
 from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
@@ -35,9 +34,6 @@ from dsm_repro.training.models import (
     save_model,
 )
 from dsm_repro.training.trainer import checkpoint_to_resume, prepare_torch, read_metrics
-
-#: rewards of the record are means over this many first and last steps that sampled anything
-REWARD_WINDOW = 10
 
 
 def train(ctx: StageContext, start: Path) -> dict[str, Any]:
@@ -90,47 +86,14 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
         ledger.begin(checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         checkpoints.raise_if_preempted()
-        grader_id = grader.id
+        grader_id, backend = grader.id, sandbox.backend if sandbox is not None else None
     save_model(model, tokenizer, ctx.out / "model", config.base.dtype)
-    explored = {"questions": len(questions)} if has_stage(config, "difficulty") else {}
-    return {**_record(ctx, grader_id), **explored}
+    # its rewards are of the starting model, which is what is sampled: they do not rise with training
+    return {**run_record(ctx, "dpo", questions, grader_id, backend), "pairs": _pairs(ctx)}
 
 
-def _record(ctx: StageContext, grader_id: str) -> dict[str, Any]:
-    config, lines = ctx.config, read_metrics(ctx)
-    sampled = [line for line in lines if line["completions"]]
-    shares = [(line["ungradable"] / line["completions"], line["step"]) for line in sampled]
-    alarming = [(share, step) for share, step in shares if share > config.reward.max_ungradable]
-    alarm = None
-    if alarming:
-        worst, step = max(alarming)
-        alarm = {
-            "what": "ungradable answers",
-            "limit": config.reward.max_ungradable,
-            "steps": len(alarming),
-            "worst_share": worst,
-            "worst_step": step,
-        }
-    rewards = [line["reward_mean"] for line in sampled]
-    first, last = rewards[:REWARD_WINDOW], rewards[-REWARD_WINDOW:]
-    return {
-        "method": "dpo",
-        "steps": lines[-1]["step"],
-        "flops": {**ctx.cost.flops, "total": ctx.cost.total_flops},
-        "tokens_generated": ctx.cost.tokens["generate"],
-        "tokens_trained": ctx.cost.tokens["train"],
-        "stopped_by": config.rl.budget.unit,
-        "deterministic": is_deterministic(config.rl),
-        "budget": asdict(config.rl.budget),
-        # of the starting model, which is what is sampled: it does not rise with training
-        "reward": {"first": sum(first) / len(first), "last": sum(last) / len(last), "window": len(last)},
-        "pairs": {
-            "found": sum(line["pairs_found"] for line in lines),
-            "trained": sum(line["pairs"] for line in lines),
-            "questions": sum(line["questions"] for line in lines),
-            "all_right": sum(line["questions_all_right"] for line in lines),
-            "none_right": sum(line["questions_none_right"] for line in lines),
-        },
-        "grader": grader_id,
-        "alarm": alarm,
-    }
+def _pairs(ctx: StageContext) -> dict[str, Any]:
+    lines = read_metrics(ctx)
+    counted = {"found": "pairs_found", "trained": "pairs", "questions": "questions", "all_right": "questions_all_right",
+               "none_right": "questions_none_right"}  # fmt: skip
+    return {name: sum(line[key] for line in lines) for name, key in counted.items()}
