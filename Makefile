@@ -25,7 +25,8 @@ report: setup
 	@$(BIN)/dsm run sweep=rl_algorithm
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --ignore tests/processes --ignore tests/adversarial --ignore tests/e2e --ignore tests/browser
+	@$(BIN)/python -m pytest -n 2 --ignore tests/processes --ignore tests/adversarial --ignore tests/e2e --ignore tests/browser \
+		--ignore tests/docs --ignore tests/scales
 
 browser: setup
 	@.ci/browser

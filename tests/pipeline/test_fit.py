@@ -13,7 +13,6 @@ from dsm_repro.config.compose import expand
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.execution_schema import ExecutionConfig, HardwareConfig
 from dsm_repro.config.model_schema import ModelSpec
-from dsm_repro.config.paths import sweep_names
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline import device, fit, plan_text
 from dsm_repro.pipeline.device import Device, device_of
@@ -103,31 +102,6 @@ def test_where_nobody_knows_the_memory_nothing_is_refused_and_the_plan_says_so(t
     _, _, plan = prepare(expand(["until=base", *words]), REGISTRY)
     assert plan.misfits == []
     assert "nothing is refused" in "".join(str(part) for part in plan_text.render(plan, tmp_path))
-
-
-@pytest.mark.parametrize("scale", ["gpu", "paper"])
-@pytest.mark.parametrize("name", sweep_names())
-def test_every_sweep_is_planned_at_the_scales_of_published_models(
-    name: str, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where it cannot run: every stage on a device has its parts, its hours, and its place in the text."""
-    monkeypatch.setenv("DSM_STORE", str(tmp_path))
-    monkeypatch.setattr(device, "_gpu", lambda: None)
-    sweep = expand([f"sweep={name}", f"scale={scale}", "sweep.replicates.seeds=[0]"])
-    if any(spec.tiny is not None for arm in sweep.arms for spec in [arm.config.scale.models[arm.config.base.role]]):
-        pytest.skip(f"sweep={name} makes its own model")
-    _, _, plan = prepare(sweep, stages.registry(), files_may_lack=True)
-    trained = [row for row in plan.rows if row.stage not in ("crawl", "corpus", "base")]
-    assert trained
-    assert all(sum(row.parts.values()) == pytest.approx(row.memory_bytes) and row.gpu_hours > 0 for row in trained)
-    assert {row.stage for row in trained if row.misfit} == {
-        sentence.split()[0] for sentence in plan.misfits if not sentence.startswith("base ")
-    }
-    assert plan.device_bytes == 80e9
-    if scale == "gpu" and name != "released_weights":
-        # one accelerator is enough for all of them, as they are configured
-        assert plan.misfits == []
-    assert plan_text.render(plan, tmp_path, memory=True)
 
 
 def test_a_gpu_of_this_machine_is_asked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from commands import WrongCommandError, check, make_example_files
 from dsm_repro import cli
 from dsm_repro.config.errors import DsmError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: languages of blocks that are shown and not checked
 SHOWN = ("", "text")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")

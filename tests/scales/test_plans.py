@@ -1,0 +1,38 @@
+"""Every sweep is planned at the scales of published models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsm_repro import stages
+from dsm_repro.config.compose import expand
+from dsm_repro.config.paths import sweep_names
+from dsm_repro.pipeline import device, plan_text
+from dsm_repro.pipeline.sweeper import prepare
+
+
+@pytest.mark.parametrize("scale", ["gpu", "paper"])
+@pytest.mark.parametrize("name", sweep_names())
+def test_every_sweep_is_planned_at_the_scales_of_published_models(
+    name: str, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it cannot run: every stage on a device has its parts, its hours, and its place in the text."""
+    monkeypatch.setenv("DSM_STORE", str(tmp_path))
+    monkeypatch.setattr(device, "_gpu", lambda: None)
+    sweep = expand([f"sweep={name}", f"scale={scale}", "sweep.replicates.seeds=[0]"])
+    if any(spec.tiny is not None for arm in sweep.arms for spec in [arm.config.scale.models[arm.config.base.role]]):
+        pytest.skip(f"sweep={name} makes its own model")
+    _, _, plan = prepare(sweep, stages.registry(), files_may_lack=True)
+    trained = [row for row in plan.rows if row.stage not in ("crawl", "corpus", "base")]
+    assert trained
+    assert all(sum(row.parts.values()) == pytest.approx(row.memory_bytes) and row.gpu_hours > 0 for row in trained)
+    assert {row.stage for row in trained if row.misfit} == {
+        sentence.split()[0] for sentence in plan.misfits if not sentence.startswith("base ")
+    }
+    assert plan.device_bytes == 80e9
+    if scale == "gpu" and name != "released_weights":
+        # one accelerator is enough for all of them, as they are configured
+        assert plan.misfits == []
+    assert plan_text.render(plan, tmp_path, memory=True)
