@@ -9,6 +9,7 @@ from typing import Any
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
+from dsm_repro.reasoning.tokenizer_check import check_tokenizer
 from dsm_repro.rl import accounting
 from dsm_repro.rl.difficulty.band import PassRate, write
 from dsm_repro.rl.questions import candidates
@@ -42,6 +43,7 @@ def measure(ctx: StageContext, start: Path) -> None:
     questions = candidates(config)
     prompts = [formats.prompt(question.question, rl.mode, config.prompts) for question in questions]
     model, tokenizer = load_model(start, config.base.dtype, resolve_device(config.execution)), load_tokenizer(start)
+    check_tokenizer(tokenizer, config.prompts, rl.mode, f"base.role={config.base.role}")
     encoded = [list(ids) for ids in tokenizer(prompts)["input_ids"]]
     longest = max(map(len, encoded))
     check_length(model, longest + rl.max_completion_length, f"longest prompt ({longest}) + rl.max_completion_length")
