@@ -118,24 +118,16 @@ def _fits(estimate: Estimator, config: Config, device: Device) -> bool:
 
 def _changes(stage: str, config: Config) -> Iterator[tuple[str, Config]]:
     """Changes that can make a stage smaller, the mildest first, as overrides and as configs."""
-    micro_batches = []
-    size = config.execution.micro_batch // 2
-    while size >= 1:
-        micro_batches.append(size)
-        size //= 2
-    for size in micro_batches:
+    for size in _halves(config.execution.micro_batch):
         yield _change(config, micro_batch=size)
-    completions = config.rl.questions_per_step * config.rl.group_size
-    rows = min(config.execution.sampling_rows or completions, completions) // 2
-    while stage == "rl" and config.rl.engine == "transformers" and rows >= 1:
-        yield _change(config, sampling_rows=rows)
-        rows //= 2
+    if stage == "rl" and config.rl.engine == "transformers":
+        completions = config.rl.questions_per_step * config.rl.group_size
+        for rows in _halves(min(config.execution.sampling_rows or completions, completions)):
+            yield _change(config, sampling_rows=rows)
     if stage in DRAWS_ROWS:
         part = getattr(config, stage)
-        rows = part.sampling_rows // 2
-        while rows >= part.samples:
+        for rows in _halves(part.sampling_rows, part.samples):
             yield f"{stage}.sampling_rows={rows}", replace(config, **{stage: replace(part, sampling_rows=rows)})
-            rows //= 2
     if stage in TUNED and config.tuning.method == "full":
         adapters = replace(config, tuning=replace(config.tuning, method="lora"))
         yield "tuning=lora (adapters, another experiment)", adapters
@@ -157,6 +149,12 @@ def _changes(stage: str, config: Config) -> Iterator[tuple[str, Config]]:
                 yield _change(config, processes=count, sharding="zero1")
             for count in counts:
                 yield _change(config, processes=count, sharding="zero1", micro_batch=1)
+
+
+def _halves(size: int, least: int = 1) -> Iterator[int]:
+    """Half of ``size``, half of that, and so on, down to ``least``."""
+    while (size := size // 2) >= least:
+        yield size
 
 
 def _change(config: Config, **values: Any) -> tuple[str, Config]:
