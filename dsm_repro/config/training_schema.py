@@ -6,6 +6,17 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+#: ``sft.format`` -> the modes whose prompts its examples have
+MODES_OF_FORMAT: dict[str, tuple[str, ...]] = {
+    "cot": ("cot",),
+    "pot": ("pot",),
+    "tool": ("tool",),
+    "both": ("cot", "pot"),
+    "hybrid": ("cot", "pot", "hybrid"),
+    "given": ("cot", "pot"),
+    "none": (),
+}
+
 
 @dataclass
 class SourceSpec:

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError, DataError
+from dsm_repro.config.training_schema import MODES_OF_FORMAT
 from dsm_repro.miniature.problems import Problem, is_terse
 from dsm_repro.reasoning.formats import Passage, cot_target, encode, pot_target, prompt, tool_target
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMATS = ("cot", "pot", "tool", "both", "hybrid", "given", "none")
-#: where an example's kind of answer is not the format's own name
-MODES_OF = {"both": ("cot", "pot"), "given": ("cot", "pot"), "hybrid": ("cot", "pot", "hybrid")}
 #: label of a token that is read and not learnt
 IGNORED = -100
 
@@ -60,13 +58,8 @@ class Tokens:
 
 def check_format(name: str) -> None:
     """Raises ConfigError for an unknown ``sft.format``."""
-    if name not in FORMATS:
-        raise ConfigError(f"sft.format={name}: use one of {', '.join(FORMATS)}.")
-
-
-def kinds_of(format_name: str) -> tuple[str, ...]:
-    """The modes whose prompts a format's examples have."""
-    return MODES_OF.get(format_name, (format_name,))
+    if name not in MODES_OF_FORMAT:
+        raise ConfigError(f"sft.format={name}: use one of {', '.join(MODES_OF_FORMAT)}.")
 
 
 def modes_of(problems: Sequence[Problem], format_name: str) -> list[str]:
@@ -78,7 +71,7 @@ def modes_of(problems: Sequence[Problem], format_name: str) -> list[str]:
     the same number of examples.
     """
     check_format(format_name)
-    if format_name not in MODES_OF:
+    if len(MODES_OF_FORMAT[format_name]) < 2:
         return [format_name] * len(problems)
     if format_name == "given":
         return ["cot" if problem.cot or not problem.program else "pot" for problem in problems]

@@ -15,7 +15,8 @@ from trl import SFTTrainer
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
-from dsm_repro.finetuning.data import IGNORED, Example, Tokens, examples, fitting, kinds_of, pack, tokenize
+from dsm_repro.config.training_schema import MODES_OF_FORMAT
+from dsm_repro.finetuning.data import IGNORED, Example, Tokens, examples, fitting, pack, tokenize
 from dsm_repro.finetuning.programs import program_outputs
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
@@ -111,7 +112,7 @@ def fine_tune(ctx: StageContext, parent: str) -> None:
         quantisation=quantisation(config.tuning),
     )
     tokenizer = load_tokenizer(start)
-    for mode in kinds_of(c.format):
+    for mode in MODES_OF_FORMAT[c.format]:
         check_tokenizer(tokenizer, config.prompts, mode, f"base.role={config.base.role}")
     check_length(model, c.max_length, "sft.max_length")
     problems = training_problems(config)

@@ -8,7 +8,8 @@ from typing import Any
 
 from dsm_repro.config.resolve import model_parent, tuning_identity
 from dsm_repro.config.schema import Config
-from dsm_repro.finetuning.data import check_format, kinds_of
+from dsm_repro.config.training_schema import MODES_OF_FORMAT
+from dsm_repro.finetuning.data import check_format
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.reasoning import answers
 from dsm_repro.reasoning.benchmarks import require_disjoint
@@ -29,7 +30,7 @@ def parents(config: Config) -> tuple[str, ...]:
 
 def identity(config: Config) -> Any:
     check_format(config.sft.format)
-    modes = kinds_of(config.sft.format)
+    modes = MODES_OF_FORMAT[config.sft.format]
     problems: dict[str, Any] = {"source": config.problems.source}
     if config.problems.source == "miniature":
         problems["seed"] = config.problems.seed

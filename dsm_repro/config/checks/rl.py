@@ -8,6 +8,7 @@ from dsm_repro.config.checks.words import at_least, betas, one_of, optimiser, po
 from dsm_repro.config.generation_schema import generation_faults
 from dsm_repro.config.resolve import MODEL_REWARDS, has_stage, resolve_model
 from dsm_repro.config.schema import Config
+from dsm_repro.config.training_schema import MODES_OF_FORMAT
 
 
 def check_rl(config: Config) -> Iterator[str]:
@@ -51,7 +52,7 @@ def _untaught(config: Config) -> Iterator[str]:
     mode, taught = config.rl.mode, config.sft.format
     if mode not in ("pot", "tool") or (taught == "none" and resolve_model(config).path):
         return
-    if taught not in ((mode, "both", "hybrid", "given") if mode == "pot" else (mode,)):
+    if mode not in MODES_OF_FORMAT.get(taught, ()):
         yield (
             f"rl.mode={mode}: sft.format={taught} never shows the policy an answer of this kind, and it would learn "
             f"from chance hits alone. Set sft={mode}, or rl.mode=cot."

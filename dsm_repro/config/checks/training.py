@@ -10,7 +10,7 @@ from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.model_schema import TinyModelConfig
 from dsm_repro.config.resolve import resolve_model, resolve_source, text_phases, training_tokens
 from dsm_repro.config.schema import Config
-from dsm_repro.config.training_schema import PretrainConfig
+from dsm_repro.config.training_schema import MODES_OF_FORMAT, PretrainConfig
 
 SOURCE_KINDS = ("corpus", "miniature", "jsonl", "hf")
 
@@ -112,7 +112,7 @@ def check_problems(config: Config) -> Iterator[str]:
 
 def check_sft(config: Config) -> Iterator[str]:
     part = config.sft
-    yield from one_of("sft.format", part.format, ("cot", "pot", "tool", "both", "hybrid", "given", "none"))
+    yield from one_of("sft.format", part.format, tuple(MODES_OF_FORMAT))
     if part.format == "none":
         return
     for key in ("examples", "steps", "batch_size", "max_length"):
