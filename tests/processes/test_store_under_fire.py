@@ -97,7 +97,9 @@ def test_a_full_disk_is_said_and_costs_the_stage_that_met_it(disk: Path) -> None
     remount(disk, "size=30m")
     again = dsm(store, "grpo,ppo", **toys)
     assert again.returncode == 0, again.stderr
-    assert ran(disk.parent) == {"base": 1, "sft": 1, "rl": 4, "evaluate": 2}
+    # what was done is not done again; the second of the two that failed may not even have begun on a full disk
+    counts = ran(disk.parent)
+    assert counts.pop("rl") in (3, 4) and counts == {"base": 1, "sft": 1, "evaluate": 2}
     for path in store.glob("*/*/manifest.json"):
         Store(store).verify(*path.parts[-3:-1])
 
