@@ -24,6 +24,13 @@ from transformers.cache_utils import DynamicLayer
 from dsm_repro.rl import llama
 from dsm_repro.rl.batch import Batch
 from dsm_repro.training.compaction import worth_compacting
+from dsm_repro.training.models import check_length
+
+
+def check_room(model: PreTrainedModel, prompts: Sequence[Sequence[int]], limit: int) -> None:
+    """A completion of ``limit`` tokens must fit behind the longest prompt (token ids). Raises ConfigError."""
+    longest = max(map(len, prompts))
+    check_length(model, longest + limit, f"longest prompt ({longest}) + rl.max_completion_length")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from transformers import (
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
     PrinterCallback,
     TrainerControl,
     TrainerState,
@@ -28,6 +26,7 @@ from dsm_repro.rl.iteration import build_rounds
 from dsm_repro.rl.questions import load_questions
 from dsm_repro.rl.record import run_record
 from dsm_repro.rl.rewards import build_reward
+from dsm_repro.rl.rollouts import check_room
 from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
 from dsm_repro.rl.snapshots import Snapshots, save_copy
 from dsm_repro.rl.trainer import PolicyGradientTrainer
@@ -42,7 +41,7 @@ from dsm_repro.training.adapters import (
 )
 from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
-from dsm_repro.training.models import check_length, load_model, load_tokenizer, resolve_device, save_model
+from dsm_repro.training.models import load_model, load_tokenizer, resolve_device, save_model
 from dsm_repro.training.moments import are_cut
 from dsm_repro.training.trainer import checkpoint_to_resume, prepare_torch
 
@@ -87,7 +86,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     model = load_model(start, held, device, quantisation=quantisation(tuning))
     tokenizer = load_tokenizer(start)
     check_tokenizer(tokenizer, config.prompts, rl.mode, f"base.role={config.base.role}")
-    _check_room(model, tokenizer, prompts, rl.max_completion_length)
+    check_room(model, tokenizer(prompts)["input_ids"], rl.max_completion_length)
     critic = None
     if estimator.needs_critic:
         backbone = load_model(start, held, device, quantisation=quantisation(tuning)).base_model
@@ -127,8 +126,3 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
         raise StageEnd
     save_model(merged(trainer.model, start, config.base.dtype), tokenizer, ctx.out / "model", config.base.dtype)
     return {**run_record(ctx, estimator.name, questions, grader_id, backend), **told}
-
-
-def _check_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int) -> None:
-    longest = max(len(ids) for ids in tokenizer(prompts)["input_ids"])
-    check_length(model, longest + limit, f"longest prompt ({longest}) + rl.max_completion_length")

@@ -14,10 +14,9 @@ from dsm_repro.rl import accounting
 from dsm_repro.rl.difficulty.band import PassRate, write
 from dsm_repro.rl.questions import candidates
 from dsm_repro.rl.rewards import STATUSES, Completions, RuleReward
-from dsm_repro.rl.rollouts import Sampling, noise_of
+from dsm_repro.rl.rollouts import Sampling, check_room, noise_of
 from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
 from dsm_repro.training.models import (
-    check_length,
     end_tokens,
     load_model,
     load_tokenizer,
@@ -45,8 +44,7 @@ def measure(ctx: StageContext, start: Path) -> None:
     model, tokenizer = load_model(start, config.base.dtype, resolve_device(config.execution)), load_tokenizer(start)
     check_tokenizer(tokenizer, config.prompts, rl.mode, f"base.role={config.base.role}")
     encoded = [list(ids) for ids in tokenizer(prompts)["input_ids"]]
-    longest = max(map(len, encoded))
-    check_length(model, longest + rl.max_completion_length, f"longest prompt ({longest}) + rl.max_completion_length")
+    check_room(model, encoded, rl.max_completion_length)
     ends, shape, pad_id = end_tokens(model, tokenizer), model_shape(model), int(tokenizer.pad_token_id)
     sampling = Sampling(rl.max_completion_length, rl.temperature, rl.top_p)
     at_once = max(part.sampling_rows // part.samples, 1)

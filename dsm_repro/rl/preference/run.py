@@ -20,12 +20,12 @@ from dsm_repro.rl.preference.trainer import PreferenceTrainer
 from dsm_repro.rl.questions import load_questions
 from dsm_repro.rl.record import run_record
 from dsm_repro.rl.rewards import build_reward
+from dsm_repro.rl.rollouts import check_room
 from dsm_repro.rl.samplers import build_answers, build_sampler, open_sandbox
 from dsm_repro.rl.snapshots import Snapshots, save_copy
 from dsm_repro.training.arguments import one_device_per_process
 from dsm_repro.training.callbacks import Checkpoints
 from dsm_repro.training.models import (
-    check_length,
     end_tokens,
     load_model,
     load_tokenizer,
@@ -51,8 +51,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     # weights are trained in float32; base.dtype is that of the products and of what is saved
     model, tokenizer = load_model(start, "float32", device), load_tokenizer(start)
     reference = load_model(start, "float32", device).requires_grad_(False)
-    longest = max(len(ids) for ids in tokenizer(prompts)["input_ids"])
-    check_length(model, longest + rl.max_completion_length, f"longest prompt ({longest}) + rl.max_completion_length")
+    check_room(model, tokenizer(prompts)["input_ids"], rl.max_completion_length)
     args = dpo_config(rl, method, config.base.dtype, device, config.seeds.rl, ctx.scratch, config.tracker)
     one_device_per_process(args)
     if args.world_size > 1:

@@ -22,7 +22,8 @@ from dsm_repro.rl.reward_model.examples import Example
 from dsm_repro.rl.reward_model.labels import Labelled, Labeller
 from dsm_repro.rl.reward_model.score import to_batch
 from dsm_repro.rl.reward_model.train import train
-from dsm_repro.training.models import check_length, load_model, load_tokenizer, model_shape, resolve_device, save_model
+from dsm_repro.rl.rollouts import check_room
+from dsm_repro.training.models import load_model, load_tokenizer, model_shape, resolve_device, save_model
 from dsm_repro.training.parts import in_parts
 from dsm_repro.training.trainer import final_loss, prepare_torch
 
@@ -88,9 +89,7 @@ def _label(
     tokenizer = load_tokenizer(completer)
     sampler = load_model(completer, config.base.dtype, device)
     prompts = [formats.prompt(problem.question, "cot", config.prompts) for problem in problems]
-    longest = max(len(ids) for ids in tokenizer(prompts)["input_ids"])
-    room = longest + config.rl.max_completion_length
-    check_length(sampler, room, f"longest prompt ({longest}) + rl.max_completion_length")
+    check_room(sampler, tokenizer(prompts)["input_ids"], config.rl.max_completion_length)
     with Grader(config.grader) as grader:
         labeller = Labeller(config, sampler, tokenizer, grader)
         at_once = labeller.questions_at_once
