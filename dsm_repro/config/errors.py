@@ -21,3 +21,7 @@ class ServerError(DsmError):
 
 class StoreError(DsmError):
     """An artifact that is damaged, or a store that cannot be written."""
+
+
+class DiskFullError(StoreError):
+    """The store's disk, or the share of it that this user may fill, has no room left."""

@@ -26,7 +26,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from dsm_repro.config.errors import StoreError
+from dsm_repro.config.errors import DiskFullError, StoreError
 from dsm_repro.pipeline.identity import KEY_LENGTH, file_digest, key_of
 
 MANIFEST = "manifest.json"
@@ -230,32 +230,34 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _reason(error, path)
-        if reason is None:
+        told = _told(error, path)
+        if told is None:
             raise
-        raise StoreError(reason) from error
+        raise told from error
 
 
-def disk_full(path: Path) -> str:
-    """The message for a full disk."""
-    return (
+def disk_full(path: Path, ended: str = "") -> DiskFullError:
+    """The error for a full disk; ``ended`` is added to what it says."""
+    return DiskFullError(
         f"{path}: the disk is full. Free some space, or set paths.store (DSM_STORE) to a folder on another disk, and "
         f"run the same command again: everything finished in the store is intact, and the stage goes on from its last "
-        f"checkpoint."
+        f"checkpoint.{ended}"
     )
 
 
-def _reason(error: OSError, path: Path) -> str | None:
+def _told(error: OSError, path: Path) -> StoreError | None:
     where = error.filename or path
     if error.errno in FULL_DISK_ERRNOS:
         return disk_full(Path(os.fsdecode(where)))
     if error.errno in _UNWRITABLE:
-        return (
+        return StoreError(
             f"{where}: the store cannot be written ({error.strerror}). Give write permission, or set paths.store "
             f"(DSM_STORE) to a folder that can be written. What is in the store is intact."
         )
     if error.errno in _NOT_A_FOLDER:
-        return f"{where}: in the way of the store's folder ({error.strerror}). Set paths.store (DSM_STORE) to a folder."
+        return StoreError(
+            f"{where}: in the way of the store's folder ({error.strerror}). Set paths.store (DSM_STORE) to a folder."
+        )
     return None
 
 

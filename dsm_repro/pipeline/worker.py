@@ -5,12 +5,12 @@ In-process, joblib, Slurm and Ray all end in :func:`run_spec`, so a stage behave
 What a stage may rely on (see :class:`~dsm_repro.pipeline.stage.StageContext`):
 
 * ``ctx.parents`` were compared with their digests just before the run.
-* ``ctx.scratch`` and ``ctx.out`` belong to this key alone and survive a kill or an error. The next
-  run finds ``scratch`` as it was. It finds ``out`` as it was only if ``scratch/resume.json`` is there:
-  a stage that keeps checkpoints writes that file (atomically, after the checkpoint) to say "what is
-  in scratch is enough to go on". Without it ``out`` starts empty; with one that cannot be read, both
-  do. A resuming stage drops what the killed run wrote after the checkpoint (``ctx.rewind_metrics``)
-  and overwrites the rest of ``out``.
+* ``ctx.scratch`` and ``ctx.out`` belong to this key alone and survive a kill or an error (of a full disk,
+  ``out`` only beside a checkpoint). The next run finds ``scratch`` as it was. It finds ``out`` as it was
+  only if ``scratch/resume.json`` is there: a stage that keeps checkpoints writes that file (atomically,
+  after the checkpoint) to say "what is in scratch is enough to go on". Without it ``out`` starts empty;
+  with one that cannot be read, both do. A resuming stage drops what the killed run wrote after the
+  checkpoint (``ctx.rewind_metrics``) and overwrites the rest of ``out``.
 * ``ctx.preemption`` says whether to save and end soon (:mod:`~dsm_repro.pipeline.preemption`).
 * Of several processes (``Stage.shared``, ``execution.processes``) each runs the stage; ``ctx.scratch`` is theirs
   together, and ``ctx.out`` the artifact in the first one only (:mod:`~dsm_repro.pipeline.member`).
@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.container import from_container
-from dsm_repro.config.errors import ConfigError, DataError, DsmError, StoreError
+from dsm_repro.config.errors import ConfigError, DataError, DiskFullError, DsmError, StoreError
 from dsm_repro.config.schema import Config
 from dsm_repro.pipeline import group, provenance
 from dsm_repro.pipeline.cost import Cost
@@ -134,6 +134,8 @@ def run_spec(spec: Spec) -> str:
                 _make(spec, store, staging, watch)
         except Exception as error:
             shown = _acted_on(error, store)
+            if isinstance(shown, DiskFullError):
+                _make_room(staging)
             write_error(staging, shown)
             if shown is error:
                 raise
@@ -245,8 +247,15 @@ def _acted_on(error: Exception, store: Store) -> Exception:
     told = (isinstance(error, OSError) and error.errno in FULL_DISK_ERRNOS) or "No space left on device" in str(error)
     if told or shutil.disk_usage(store.root).free < FULL_DISK_BYTES:
         where = error.filename if isinstance(error, OSError) and error.filename else store.root
-        return StoreError(f"{disk_full(Path(where))} (The stage ended with {type(error).__name__}: {error})")
+        return disk_full(Path(where), ended=f" (The stage ended with {type(error).__name__}: {error})")
     return error
+
+
+def _make_room(staging: Staging) -> None:
+    """Delete output that no run will go on from, since other stages may need its room."""
+    if not (staging.scratch / RESUME).exists():
+        # what cannot be deleted is no news beside the full disk, and the next run tries again
+        shutil.rmtree(staging.out, ignore_errors=True)
 
 
 def write_error(staging: Staging, error: Exception) -> None:

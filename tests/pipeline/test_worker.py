@@ -129,6 +129,13 @@ def test_a_full_disk_in_a_stage_is_told_with_the_fix(tmp_path: Path, monkeypatch
     with pytest.raises(StoreError, match=r"samples.jsonl: the disk is full.*DSM_STORE"):
         run_spec(child)
     assert toy.snapshot(Store(tmp_path).path("sft", spec.key)) == before
+    staging = Store(tmp_path).staging("evaluate", child.key)
+    assert not staging.out.exists()  # no run goes on from it, and its room is needed
+    (staging.scratch / "resume.json").write_text("{}")
+    with pytest.raises(StoreError, match="the disk is full"):
+        run_spec(child)
+    assert (staging.out / "half.txt").exists()  # what a checkpoint stands on is kept
+    (staging.scratch / "resume.json").unlink()
     monkeypatch.delenv("TOY_FULL_DISK")
     assert run_spec(child) == "done"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,8 @@ def test_a_full_disk_is_said_and_costs_the_stage_that_met_it(disk: Path) -> None
     # on the disk that the first has filled the second may not find the room to begin, and then says so
     begun = full.stderr.count("(The stage ended with ")
     assert begun >= 1 and ran(disk.parent) == {"base": 1, "sft": 1, "rl": begun}
+    # output that no run goes on from is not left in the room that others need
+    assert shutil.disk_usage(disk).free > 1_500_000 and not list(store.glob("rl/.*.partial/out/*"))
     remount(disk, "size=30m")
     again = dsm(store, "grpo,ppo", **toys)
     assert again.returncode == 0, again.stderr
