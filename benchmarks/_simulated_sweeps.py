@@ -171,7 +171,8 @@ def measured(scenario: Scenario, arm: str, right: NDArray[np.int64]) -> Measured
             }
             for row in range(len(right))
         )
-    return Measured(arm, column, seeds, questions, (right > 0).astype(np.float64), interval, (), votes)
+    models = tuple(f"{arm}-{row}" for row in range(len(right)))
+    return Measured(arm, column, seeds, questions, (right > 0).astype(np.float64), interval, (), models, votes)
 
 
 def compared(scenario: Scenario, rng: np.random.Generator, resamples: int) -> tuple[Compared, ...]:
@@ -180,8 +181,7 @@ def compared(scenario: Scenario, rng: np.random.Generator, resamples: int) -> tu
     outcomes = []
     for claim in scenario.claims():
         a, b = arms[str(claim["a"])], arms[str(claim["b"])]
-        difference, remark = compare(a, b, scenario.margin, scenario.metric, resamples)
-        outcomes.append((difference, remark, ("cot", "cot")))
+        outcomes.append(compare(a, b, scenario.margin, scenario.metric, resamples))
     return judged(scenario.claims(), outcomes, scenario.names if scenario.untrained else ())
 
 

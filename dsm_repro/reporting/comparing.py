@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,23 @@ from dsm_repro.reporting import at_k, statistics, verdict
 if TYPE_CHECKING:
     from dsm_repro.reporting.measures import Measured
 
-#: of one comparison: the difference where there is one, a remark, the columns of a and b (empty without a difference)
-Outcome = tuple[statistics.Difference | None, str, tuple[str, str]]
-
 ONE_SEED = "one seed: what another would have given is not known, so the difference decides nothing"
+ONE_MODEL = (
+    "one trained model on each side, evaluated more than once: what another seed of training would have given is not "
+    "known, so the difference decides nothing"
+)
+
+
+class Outcome(NamedTuple):
+    """What two arms' answers show, before there is a word for it."""
+
+    difference: statistics.Difference | None
+    #: why there is no difference, or what to know about the pairing
+    remark: str
+    #: of a and of b; empty where there is no difference
+    columns: tuple[str, str] = ("", "")
+    #: pairs of trained models that the rows are of: fewer than rows where one was evaluated several times
+    models: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,8 @@ class Compared:
     verdict: str
     #: why there is no difference, or what to know about the pairing
     remark: str
+    #: measured on one model of each arm, where another seed would have given another model
+    decides_nothing: bool = False
 
     @property
     def sentence(self) -> str:
@@ -94,22 +109,24 @@ def _pairs(a: Measured, b: Measured) -> tuple[list[int], list[int], str]:
 
 def compare(
     a: Measured, b: Measured, margin: float = 0.0, metric: str = "accuracy", resamples: int = statistics.RESAMPLES
-) -> tuple[statistics.Difference | None, str]:
-    """Paired difference of two arms on common questions, tested against ``margin`` points; a remark on the pairing."""
+) -> Outcome:
+    """Paired difference of two arms on common questions, tested against ``margin`` points."""
     rows_a, rows_b, remark = _pairs(a, b)
     found = [m.right if metric == "accuracy" else at_k.cells(m.votes, m.questions, metric) for m in (a, b)]
     for m, cells in zip((a, b), found, strict=True):
         if cells is None:
-            return None, f"{m.arm} has no {metric}"
+            return Outcome(None, f"{m.arm} has no {metric}")
     matrix_a, matrix_b = (np.asarray(cells)[rows] for cells, rows in zip(found, (rows_a, rows_b), strict=True))
     if a.questions != b.questions:
         at = {q: i for i, q in enumerate(b.questions)}
         common = [(i, at[q]) for i, q in enumerate(a.questions) if q in at]
         if not common:
-            return None, "the arms share no question"
+            return Outcome(None, "the arms share no question")
         matrix_a, matrix_b = matrix_a[:, [i for i, _ in common]], matrix_b[:, [j for _, j in common]]
         remark = "; ".join(filter(None, (remark, f"only the {len(common)} questions that both answered")))
-    return statistics.paired_difference(matrix_a, matrix_b, resamples, null=margin), remark
+    difference = statistics.paired_difference(matrix_a, matrix_b, resamples, null=margin)
+    models = {(a.models[i], b.models[j]) for i, j in zip(rows_a, rows_b, strict=True)}
+    return Outcome(difference, remark, (a.column.id, b.column.id), len(models))
 
 
 def judged(
@@ -119,14 +136,14 @@ def judged(
 
     ``untrained`` are the arms in which nothing depends on a seed: there one checkpoint is all there is.
     """
-    adjusted = iter(statistics.holm([d.p for d, _, _ in outcomes if d is not None]))
+    adjusted = iter(statistics.holm([o.difference.p for o in outcomes if o.difference is not None]))
     compared = []
-    for claim, (difference, remark, columns) in zip(claims, outcomes, strict=True):
+    for claim, (difference, remark, columns, models) in zip(claims, outcomes, strict=True):
         a, b, expect = str(claim["a"]), str(claim["b"]), str(claim.get("expect") or "a_greater")
         p_holm = next(adjusted) if difference is not None else None
-        one_seed = difference is not None and difference.replicates == 1 and not {a, b} <= set(untrained)
-        if one_seed and expect != "none":
-            remark = "; ".join(filter(None, (remark, ONE_SEED)))
+        one_model = difference is not None and models == 1 and not {a, b} <= set(untrained)
+        if difference is not None and one_model and expect != "none":
+            remark = "; ".join(filter(None, (remark, ONE_SEED if difference.replicates == 1 else ONE_MODEL)))
         compared.append(
             Compared(
                 a=a,
@@ -138,8 +155,9 @@ def judged(
                 columns=columns,
                 difference=difference,
                 p_holm=p_holm,
-                verdict=verdict.judge(difference, p_holm, expect, margin_of(claim), decisive=not one_seed),
+                verdict=verdict.judge(difference, p_holm, expect, margin_of(claim), decisive=not one_model),
                 remark=remark,
+                decides_nothing=one_model,
             )
         )
     return tuple(compared)

@@ -46,6 +46,8 @@ class Measured:
     right: statistics.Matrix
     interval: statistics.Interval
     samples: tuple[dict[str, dict[str, Any]], ...]
+    #: of each row the key of the model that answered: rows of one key are one training, evaluated several times
+    models: tuple[str, ...]
     #: votes of the drawn answers, aligned with ``samples``; empty where none were drawn
     votes: at_k.Votes = ()
 
@@ -72,13 +74,13 @@ def question_id(sample: dict[str, Any]) -> str:
     return f"{sample.get('task', '')}/{sample['id']}"
 
 
-def _evaluations(sweep: Sweep, arm: str) -> dict[str, tuple[Artifact, list[int]]]:
-    """The arm's distinct evaluations: key -> (artifact, seeds that share it)."""
-    found: dict[str, tuple[Artifact, list[int]]] = {}
+def _evaluations(sweep: Sweep, arm: str) -> dict[str, tuple[Artifact, str, list[int]]]:
+    """The arm's distinct evaluations: key -> (artifact, key of the model, seeds that share it)."""
+    found: dict[str, tuple[Artifact, str, list[int]]] = {}
     for run in sweep.runs:
         artifact = run.evaluation
         if run.arm == arm and artifact is not None:
-            found.setdefault(artifact.key, (artifact, []))[1].append(run.seed)
+            found.setdefault(artifact.key, (artifact, run.model, []))[2].append(run.seed)
     return found
 
 
@@ -108,7 +110,8 @@ def _measure(sweep: Sweep, arm: str, column: Column) -> Measured | None:
     rows: list[dict[str, dict[str, Any]]] = []
     votes: list[dict[str, dict[str, Any]]] = []
     seeds: list[tuple[int, ...]] = []
-    for artifact, shared in _evaluations(sweep, arm).values():
+    models: list[str] = []
+    for artifact, model, shared in _evaluations(sweep, arm).values():
         protocol = (artifact.record.get("protocol") or {}).get(column.mode) or {}
         if protocol != column.protocol:
             continue
@@ -117,13 +120,16 @@ def _measure(sweep: Sweep, arm: str, column: Column) -> Measured | None:
             rows.append(samples)
             votes.append({question_id(v): v for v in artifact.at_k if v.get("mode") == column.mode})
             seeds.append(tuple(shared))
+            models.append(model)
     if not rows:
         return None
     questions = tuple(q for q in rows[0] if all(q in row for row in rows))
     if not questions:
         return None
     right = np.array([[bool(row[q]["correct"]) for q in questions] for row in rows], dtype=np.float64)
-    return Measured(arm, column, tuple(seeds), questions, right, statistics.accuracy(right), tuple(rows), tuple(votes))
+    return Measured(
+        arm, column, tuple(seeds), questions, right, statistics.accuracy(right), tuple(rows), tuple(models), tuple(votes)
+    )
 
 
 def _status(sweep: Sweep, arm: str) -> str:
@@ -136,20 +142,19 @@ def _status(sweep: Sweep, arm: str) -> str:
 def _compare_claim(
     sweep: Sweep, claim: dict[str, Any], columns: list[Column], measured: dict[tuple[str, str], Measured]
 ) -> Outcome:
-    modes, sides, nowhere = modes_of(claim), [], ("", "")
+    modes, sides = modes_of(claim), []
     for arm, mode in zip((str(claim["a"]), str(claim["b"])), modes, strict=True):
         found = [measured[arm, c.id] for c in columns if c.mode == mode and (arm, c.id) in measured]
         if not found:
             known = any((arm, c.id) in measured for c in columns)
-            return None, f"{arm} was not evaluated in mode {mode}" if known else _status(sweep, arm), nowhere
+            return Outcome(None, f"{arm} was not evaluated in mode {mode}" if known else _status(sweep, arm))
         sides.append(found)
     keys: list[str] = []
     for a, b in product(*sides):
         keys = protocols.apart(a.column.protocol, b.column.protocol, modes[0] != modes[1])
         if not keys:
-            difference, remark = compare(a, b, margin_of(claim), metric_of(claim))
-            return difference, remark, (a.column.id, b.column.id)
-    return None, f"the two arms were measured under different protocols ({', '.join(keys)})", nowhere
+            return compare(a, b, margin_of(claim), metric_of(claim))
+    return Outcome(None, f"the two arms were measured under different protocols ({', '.join(keys)})")
 
 
 def _untrained(sweep: Sweep) -> frozenset[str]:

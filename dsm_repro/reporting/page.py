@@ -33,14 +33,11 @@ def _verdict_text(sweep: Sweep, found: Results) -> str:
     decisive = [c for c in found.compared if c.verdict != verdict.DESCRIPTIVE]
     if not decisive:
         return "This sweep describes its arms; it declares no expected order."
-    if found.verdict == verdict.REPRODUCED:
-        meaning = "every expected difference is there, and its 95% interval excludes 0"
-    elif found.verdict == verdict.DIRECTION_ONLY:
-        meaning = "every difference has the expected sign, but not every one is larger than chance explains"
-    elif found.verdict == verdict.CONTRADICTED:
-        meaning = "at least one difference goes the other way, and its 95% interval excludes 0"
-    else:
-        meaning = "at least one expected difference does not show, or could not be measured"
+    meaning = verdict.meaning(
+        found.verdict,
+        margins=any(c.expect == "a_not_greater" for c in decisive),
+        one_seed=any(c.decides_nothing for c in decisive),
+    )
     of = "One comparison" if len(decisive) == 1 else f"Weakest of {len(decisive)} comparisons"
     return f"{of}: {meaning}."
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.errors import DataError, StoreError
-from dsm_repro.config.resolve import STAGE_ORDER
+from dsm_repro.config.resolve import MODEL_STAGES, STAGE_ORDER
 from dsm_repro.pipeline.store import MANIFEST, manifest_defect
 
 #: artifact files the report reads; the digests of these are checked
@@ -88,6 +88,11 @@ class Run:
     @property
     def evaluation(self) -> Artifact | None:
         return self.artifacts.get("evaluate")
+
+    @property
+    def model(self) -> str:
+        """Key of the stage that made the model which is evaluated."""
+        return next((self.keys[stage] for stage in reversed(MODEL_STAGES) if stage in self.keys), "")
 
     @property
     def status(self) -> str:

@@ -15,6 +15,10 @@ With no true difference this decides at most as often as it should, however much
 differences only: t has 2 degrees of freedom then. Chance that a question is right at one seed and wrong at another is
 in both levels, which is on the safe side.
 
+Where fewer than five questions are unlike the others (all right, all wrong, all answered alike by both arms) resampling
+them shows next to nothing of what other questions would have given. There the interval is at least that of Wilson's
+score, for a difference of the shares gained and lost, combined as Newcombe does (Statistics in Medicine 17, 1998).
+
 Only ``scipy.special`` is used, because importing ``scipy.stats`` or ``statsmodels`` alone costs more
 than rendering a page; the tests hold these functions against statsmodels.
 """
@@ -27,7 +31,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtri, stdtr, stdtrit
+from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
 
 Matrix = NDArray[np.float64]
 
@@ -36,6 +40,8 @@ LEVEL = 0.95
 _SEED = 2402_03300
 _CHUNK = 1_000
 _NODES = 500
+#: with fewer questions unlike the others the bootstrap is not trusted alone
+_FEWEST = 5
 #: below this a spread is that of rounding
 _NOTHING = 1e-12
 _Z = float(ndtri(0.5 + LEVEL / 2))
@@ -80,6 +86,21 @@ def wilson(right: float, n: int) -> tuple[float, float]:
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z / (1 + z2 / n) * float(np.sqrt(p * (1 - p) / n + z2 / (4 * n * n)))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def newcombe(gained: float, lost: float, n: int) -> tuple[float, float]:
+    """95% interval of ``gained``/n less ``lost``/n, as shares, from Wilson's intervals of the two."""
+    up, down = gained / n, lost / n
+    (up_low, up_high), (down_low, down_high) = wilson(gained, n), wilson(lost, n)
+    low = up - down - float(np.hypot(up - up_low, down_high - down))
+    high = up - down + float(np.hypot(up_high - up, down - down_low))
+    return max(-1.0, low), min(1.0, high)
+
+
+def _few(cells: Matrix) -> bool:
+    """Whether nearly all questions gave the same, so that a bootstrap over them shows hardly any spread."""
+    _, counts = np.unique(cells.mean(axis=0), return_counts=True)
+    return bool(cells.shape[1] - counts.max() < _FEWEST)
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
@@ -169,13 +190,16 @@ def _mixture_quantile(nodes: NDArray[np.float64], error: float, df: int, tail: f
 def accuracy(cells: Matrix, resamples: int = RESAMPLES) -> Interval:
     """Accuracy of one arm from ``cells`` (R, Q) of 0/1, in percent.
 
-    One replicate: Wilson's interval. Several: the hierarchical bootstrap.
+    One replicate: Wilson's interval. Several: the hierarchical bootstrap (and Wilson's, where few questions differ).
     """
     replicates, questions = cells.shape
     if replicates == 1:
         low, high = wilson(float(cells.sum()), questions)
         return Interval(100 * float(cells.mean()), 100 * low, 100 * high, 1, questions)
     mean, low, high, _ = _interval(cells, resamples)
+    if _few(cells):
+        least, most = wilson(mean * questions, questions)
+        low, high = min(low, least), max(high, most)
     return Interval(100 * mean, 100 * max(0.0, low), 100 * min(1.0, high), replicates, questions)
 
 
@@ -212,6 +236,12 @@ def paired_difference(
         raise ValueError(f"cannot pair replicates × questions {a.shape} with {b.shape}")
     cells = a - b
     mean, low, high, p = _interval(cells, resamples, null / 100)
+    if _few(cells):
+        gained, lost = (a.shape[1] * float(side.clip(min=0).mean()) for side in (cells, -cells))
+        least, most = newcombe(gained, lost, a.shape[1])
+        reach = mean - least if null / 100 < mean else most - mean
+        low, high = min(low, least), max(high, most)
+        p = max(p, float(2 * ndtr(-_Z * abs(mean - null / 100) / max(reach, _NOTHING))))
     only_a, only_b = int((cells > 0).sum()), int((cells < 0).sum())
     if cells.shape[0] == 1:
         p_questions = mcnemar_exact(only_a, only_b)

@@ -68,6 +68,22 @@ def combine(verdicts: Iterable[str]) -> str:
     return max(decisive, key=ORDER.index) if decisive else DESCRIPTIVE
 
 
+def meaning(word: str, margins: bool = False, one_seed: bool = False) -> str:
+    """What a claim's word says of its comparisons, for the verdict in a sentence.
+
+    ``margins``: one of them is of a declared margin; ``one_seed``: one of them rests on too little to decide.
+    """
+    border = "its border (0, or the declared margin)" if margins else "0"
+    if word == REPRODUCED:
+        return f"every expected difference is there, and its 95% interval excludes {border}"
+    if word == DIRECTION_ONLY:
+        doubt = "is larger than chance explains" if not one_seed else "is known to be more than chance"
+        return f"every difference lies on the expected side of {border}, but not every one {doubt}"
+    if word == CONTRADICTED:
+        return f"at least one difference lies on the other side of {border}, and its 95% interval excludes that"
+    return f"at least one difference is not on the expected side of {border}, or could not be measured"
+
+
 def minus(a: str, b: str) -> str:
     return f"{a} \N{MINUS SIGN} {b}"
 

@@ -66,16 +66,17 @@ def test_seeds_of_one_arm_under_two_protocols_are_not_pooled(tmp_path: Path) -> 
     assert "2 seed(s) that only one arm has are left out" in grpo_ppo.remark
 
 
-def measured(arm: str, seeds: tuple[tuple[int, ...], ...], share: float) -> measures.Measured:
+def measured(
+    arm: str, seeds: tuple[tuple[int, ...], ...], share: float, models: tuple[str, ...] = ()
+) -> measures.Measured:
     right = (np.random.default_rng(len(arm)).random((len(seeds), 200)) < share).astype(float)
     column = measures.Column("cot", "cot", {"grader": "one"}, (arm,))
     questions = tuple(map(str, range(200)))
-    return measures.Measured(arm, column, seeds, questions, right, Interval(0, 0, 0, *right.shape), ())
+    return measures.Measured(arm, column, seeds, questions, right, Interval(0, 0, 0, *right.shape), (), models or questions[: len(seeds)])
 
 
 def judged(a: measures.Measured, b: measures.Measured) -> comparing.Compared:
-    difference, remark = comparing.compare(a, b, resamples=200)
-    (found,) = comparing.judged([{"a": a.arm, "b": b.arm}], [(difference, remark, ("cot", "cot"))])
+    (found,) = comparing.judged([{"a": a.arm, "b": b.arm}], [comparing.compare(a, b, resamples=200)])
     return found
 
 
@@ -97,3 +98,13 @@ def test_two_checkpoints_that_all_seeds_share_are_one_pair() -> None:
     found = judged(measured("one", ((0, 1, 2),), 0.9), measured("other", ((0, 1, 2),), 0.2))
     assert found.difference is not None and found.difference.replicates == 1
     assert found.verdict == verdict.DIRECTION_ONLY
+
+
+def test_several_evaluations_of_one_model_are_no_seeds() -> None:
+    one = measured("one", ((0,), (1,), (2,)), 0.9, models=("rl/a",) * 3)
+    other = measured("other", ((0,), (1,), (2,)), 0.2, models=("rl/b",) * 3)
+    found = judged(one, other)
+    assert found.decides_nothing and comparing.ONE_MODEL in found.remark
+    assert found.verdict == verdict.DIRECTION_ONLY
+    trained = measured("other", ((0,), (1,), (2,)), 0.2, models=("rl/b", "rl/c", "rl/d"))
+    assert judged(one, trained).verdict == verdict.REPRODUCED

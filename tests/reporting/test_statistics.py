@@ -58,7 +58,43 @@ def test_pairing_makes_the_interval_narrower() -> None:
 def test_identical_arms_have_no_difference_and_p_one() -> None:
     a = np.ones((3, 50))
     d = s.paired_difference(a, a)
-    assert (d.value, d.low, d.high, d.p, d.p_questions) == (0, 0, 0, 1, 1)
+    assert (d.value, d.p, d.p_questions) == (0, 1, 1)
+    # by hand: Wilson's upper end of 0 in 50 is z²/(50 + z²)
+    assert (d.low, d.high) == pytest.approx((-7.1348, 7.1348), abs=1e-3)
+
+
+def test_few_identical_answers_do_not_show_that_a_difference_is_below_a_margin() -> None:
+    few, many = (s.paired_difference(np.zeros((3, n)), np.zeros((3, n)), null=3.0) for n in (24, 800))
+    assert few.high > 3 and few.p > 0.5
+    assert many.high < 3 and many.p < 0.001
+    one = s.paired_difference(np.zeros((1, 24)), np.zeros((1, 24)), null=3.0)
+    assert one.high > 3 and one.p > 0.5
+
+
+def test_two_questions_show_little_however_many_seeds_agree_on_them() -> None:
+    d = s.paired_difference(np.ones((3, 2)), np.zeros((3, 2)))
+    assert d.value == 100 and d.low < 10
+
+
+def test_what_all_seeds_get_right_is_no_certainty() -> None:
+    assert s.accuracy(np.ones((3, 24))).low == pytest.approx(100 * s.wilson(24, 24)[0])
+    assert s.accuracy(np.zeros((3, 24))).high == pytest.approx(100 * s.wilson(0, 24)[1])
+
+
+def test_the_interval_of_an_accuracy_near_all_covers_it() -> None:
+    rng = np.random.default_rng(5)
+    found = [s.accuracy((rng.random((3, 100)) < 0.995).astype(float), 1_000) for _ in range(300)]
+    assert np.mean([i.low <= 99.5 <= i.high for i in found]) >= 0.93
+
+
+def test_few_discordant_questions_give_newcombe_s_interval_and_a_p_that_agrees_with_it() -> None:
+    a, b = np.zeros((1, 60)), np.zeros((1, 60))
+    a[0, :4] = 1
+    d = s.paired_difference(a, b)
+    (low, high), (_, lost) = s.wilson(4, 60), s.wilson(0, 60)
+    assert d.low == pytest.approx(100 * (4 / 60 - np.hypot(4 / 60 - low, lost)))
+    assert d.high == pytest.approx(100 * high)
+    assert s.paired_difference(a, b, null=d.low).p == pytest.approx(0.05, abs=1e-6)
 
 
 def test_seeds_that_disagree_widen_the_interval() -> None:

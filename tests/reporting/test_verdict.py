@@ -67,3 +67,11 @@ def test_the_sentence_gives_the_statistic() -> None:
     assert said == "GRPO − SFT = +9.1 points [6.0, 12.3], 3 seeds × 800 problems"
     said = v.sentence("A", "B", difference(-0.4, -2.0, 0.02, replicates=1))
     assert said == "A − B = −0.4 points [−2.0, 0.0], 1 seed × 800 problems"
+
+
+def test_the_meaning_names_the_border_that_was_crossed_or_not() -> None:
+    assert v.meaning(v.REPRODUCED).endswith("its 95% interval excludes 0")
+    assert "declared margin" in v.meaning(v.REPRODUCED, margins=True)
+    assert "other side of 0" in v.meaning(v.CONTRADICTED)
+    # one seed may show a large difference with a small p, and still not that it is more than chance
+    assert "chance explains" not in v.meaning(v.DIRECTION_ONLY, one_seed=True)
