@@ -127,6 +127,7 @@ def estimate(config: Config) -> Estimate:
         disk_bytes=problems * runs * 2_000.0,
         memory=answering(stored(config, shape), rows, prompt, length, greedy) if shape.layers else None,
         seconds=programs * PROGRAM_SECONDS,
+        questions=problems,
         notes=notes,
     )
 

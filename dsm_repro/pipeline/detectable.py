@@ -16,6 +16,7 @@ Only the standard library is used: a plan is made without numpy and scipy.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,21 +25,23 @@ from statistics import NormalDist
 
 from dsm_repro.config.compose import Arm, Sweep
 from dsm_repro.config.resolve import TRAINING_STAGES, has_stage
+from dsm_repro.config.schema import Config
 
 LEVEL, POWER = 0.05, 0.80
-#: share of questions on which two arms disagree at one seed; in 22 comparisons at scale=mini it was 0.05 to 0.32
+#: share of questions on which two arms disagree at one seed (docs/statistics.md has what the reports here showed)
 DISCORDANT_SHARE = 0.20
 #: two accuracies of 1/2 that have nothing to do with one another: no pair disagrees on more of the questions by chance
 UNPAIRED_SHARE = 0.50
-#: standard deviation over seeds of the true difference between two arms; in the same comparisons 0 to 3.9 points, in
-#: the middle 1.9
-ASSUMED_SEED_SD = 0.02
+#: standard deviation over seeds of the true difference between two arms; about the median of those reports
+ASSUMED_SEED_SD = 0.03
 #: shares of the disagreement that are the question's own, of which the worse counts: none is worse with few seeds, much
 #: with many; in the same comparisons 0 to 0.44
 QUESTION_SHARES = (0.0, 0.5)
 
 _PHI = NormalDist().cdf
 _NODES = 160
+#: more than anybody will run
+_MOST_SEEDS = 128
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Detectable:
     seed_sd: float
     #: whether that is what the last report of the sweep showed
     seen: bool
+    #: points that a is expected to be less than higher; None where a difference is expected
+    margin: float | None
     #: where the arms disagree on ``DISCORDANT_SHARE`` of the problems, and on ``UNPAIRED_SHARE``, the worst there is
     usual: float | None
     worst: float | None
@@ -71,19 +76,54 @@ class Detectable:
         of = f"{self.mode}, {self.metric}" if shares else self.mode
         what = f"{self.a} against {self.b} ({of}): {self.problems} problems x {self.seeds} seeds"
         if self.usual is None or self.worst is None:
-            return f"{what} decide nothing: one seed does not tell what another would have given."
-        seeds = f"seeds differ by {100 * self.seed_sd:.2g} points" if self.seed_sd else "nothing depends on a seed"
-        seeds += ", as in the last report" if self.seen else ""
+            return f"{what} decide nothing: one model of an arm does not tell what another seed would have given."
+        if self.usual >= 1:
+            return f"{what} cannot find a difference, however large; {self._assumed}."
+        bound = "at worst " if shares else ""
+        if self.margin is not None:
+            return f"{what} {self._not_greater(bound)}; {self._assumed}.{self._seeds_for_none()}"
         return (
-            f"{what} detect {'at worst ' if shares else ''}a difference of {100 * self.usual:.1f} points "
-            f"(arms disagree on {DISCORDANT_SHARE:.0%}) to "
-            f"{100 * self.worst:.1f} ({UNPAIRED_SHARE:.0%}); {seeds}, 80% power at 5% over {self.comparisons} "
-            f"comparison{'s' if self.comparisons > 1 else ''}."
+            f"{what} detect {bound}a difference of {_points(self.usual)} points (arms disagree on "
+            f"{DISCORDANT_SHARE:.0%}) to {_points(self.worst)} ({UNPAIRED_SHARE:.0%}); {self._assumed}."
         )
 
+    @property
+    def _assumed(self) -> str:
+        seeds = f"seeds differ by {100 * self.seed_sd:.2g} points" if self.seed_sd else "nothing depends on a seed"
+        seeds += ", as in the last report" if self.seen else ""
+        many = "s" if self.comparisons > 1 else ""
+        return f"{seeds}, {POWER:.0%} power at {LEVEL:.0%} over {self.comparisons} comparison{many}"
 
-def of_sweep(sweep: Sweep, past_sd: float | None = None) -> list[Detectable]:
-    """One entry for each comparison at a known number of problems, which is asked of each task.
+    def _not_greater(self, bound: str) -> str:
+        assert self.margin is not None and self.usual is not None and self.worst is not None
+        most = [f"{self.margin - 100 * found:+.1f}" for found in (self.usual, self.worst)]
+        return (
+            f'show "less than {self.margin:g} points higher" where the true difference is {bound}{most[0]} points or '
+            f"lower (arms disagree on {DISCORDANT_SHARE:.0%}) to {most[1]} ({UNPAIRED_SHARE:.0%})"
+        )
+
+    def _seeds_for_none(self) -> str:
+        """How many seeds it takes to show that a is not higher where there is no difference."""
+        assert self.margin is not None and self.usual is not None
+
+        def enough(seeds: int) -> bool:
+            found = minimum_detectable(self.problems, seeds, self.seed_sd, DISCORDANT_SHARE, self.comparisons)
+            return found is not None and 100 * found <= (self.margin or 0.0)
+
+        if 100 * self.usual <= self.margin:
+            return ""
+        needed = bisect.bisect_left(range(_MOST_SEEDS), True, lo=self.seeds + 1, key=enough)
+        if needed == _MOST_SEEDS:
+            return f" With no difference at all, {_MOST_SEEDS} seeds would not show it: ask more questions."
+        return f" With no difference at all it takes {needed} seeds."
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}" if share < 1 else "100"
+
+
+def of_sweep(sweep: Sweep, asked: Callable[[Config], int], past_sd: float | None = None) -> list[Detectable]:
+    """One entry for each comparison. ``asked`` says how many questions an arm's evaluation has.
 
     ``past_sd`` is what seeds differed by in the last report, where there is one.
     """
@@ -91,20 +131,46 @@ def of_sweep(sweep: Sweep, past_sd: float | None = None) -> list[Detectable]:
     count = len(sweep.claim.comparisons)
     found = []
     for c in sweep.claim.comparisons:
-        part = arms[c.a].config.evaluation
-        if part.problems is None:
+        problems = asked(arms[c.a].config)
+        if not problems:
             continue
-        problems = part.problems * len(set(part.tasks))
         seeds = len({arm.seed for arm in sweep.arms if arm.name == c.a})
         trained = _trained(arms[c.a]) or _trained(arms[c.b])
         seed_sd = (ASSUMED_SEED_SD if past_sd is None else past_sd) if trained else 0.0
+        # several evaluations of one trained model are not several seeds
+        models = max(_models(sweep, c.a), _models(sweep, c.b)) if trained else seeds
         usual, worst = (
-            minimum_detectable(problems, seeds, seed_sd, share, count) for share in (DISCORDANT_SHARE, UNPAIRED_SHARE)
+            minimum_detectable(problems, min(seeds, models), seed_sd, share, count)
+            for share in (DISCORDANT_SHARE, UNPAIRED_SHARE)
         )
-        mode = " against ".join(dict.fromkeys((c.mode, c.mode_b or c.mode)))
-        seen = trained and past_sd is not None
-        found.append(Detectable(c.a, c.b, mode, c.metric, problems, seeds, count, seed_sd, seen, usual, worst))
+        found.append(
+            Detectable(
+                a=c.a,
+                b=c.b,
+                mode=" against ".join(dict.fromkeys((c.mode, c.mode_b or c.mode))),
+                metric=c.metric,
+                problems=problems,
+                seeds=seeds,
+                comparisons=count,
+                seed_sd=seed_sd,
+                seen=trained and past_sd is not None,
+                margin=c.margin if c.expect == "a_not_greater" else None,
+                usual=usual,
+                worst=worst,
+            )
+        )
     return found
+
+
+def _models(sweep: Sweep, name: str) -> int:
+    """How many differently trained models an arm has."""
+    return len(
+        {
+            tuple(getattr(arm.config.seeds, stage) for stage in TRAINING_STAGES if has_stage(arm.config, stage))
+            for arm in sweep.arms
+            if arm.name == name
+        }
+    )
 
 
 def _trained(arm: Arm) -> bool:

@@ -117,7 +117,11 @@ def make(sweep: Sweep, graph: Graph, store: Store, load: LoadStage, missing: Seq
         name=sweep.name,
         scale=sweep.arms[0].config.scale.name,
         rows=rows,
-        detectable=of_sweep(sweep, past_seed_sd(reports_dir(sweep.arms[0].config), sweep)),
+        detectable=of_sweep(
+            sweep,
+            lambda config: load("evaluate").estimate(config).questions,
+            past_seed_sd(reports_dir(sweep.arms[0].config), sweep),
+        ),
         unique=len(rows),
         separate=graph.separate,
         to_do=len(to_do),

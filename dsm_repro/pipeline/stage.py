@@ -37,6 +37,8 @@ class Estimate:
     devices: int = 1
     #: seconds where FLOPs say nothing (parsing, sandboxed programs), added to FLOPs / rate
     seconds: float = 0.0
+    #: questions that an evaluation asks of a model
+    questions: int = 0
     #: remarks for the reader of the plan ("clipping is inert at one update per exploration")
     notes: tuple[str, ...] = ()
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 Votes = tuple[Mapping[str, Mapping[str, Any]], ...]
 
 KINDS = ("maj", "pass")
-#: scores are rounded to this share, so that the bootstrap's float32 sums stay exact (as they are for 0 and 1) with
-#: up to 4,096 problems; the error of one is at most 0.012 points
-QUANTUM = 1 / 4096
 #: for the bands alone; a comparison takes the full number
 RESAMPLES = 2_000
 
@@ -39,7 +36,7 @@ def cells(votes: Votes, questions: Sequence[str], metric: str) -> statistics.Mat
         return None
     kind, at = found[0], ks.index(found[1])
     scores = np.array([[row[q][kind][at] for q in questions] for row in votes], dtype=np.float64)
-    return np.asarray(np.round(scores / QUANTUM) * QUANTUM)
+    return np.asarray(np.round(scores / statistics.QUANTUM) * statistics.QUANTUM)
 
 
 @dataclass(frozen=True)

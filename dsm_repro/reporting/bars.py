@@ -26,6 +26,8 @@ class Effect:
     low: float
     high: float
     verdict: str
+    #: what the interval is to exclude: a declared margin, or 0
+    border: float = 0.0
 
     @property
     def text(self) -> str:
@@ -67,8 +69,11 @@ def _drawn(effect: Effect, reach: float, y: float) -> str:
         for side, x, cut in ends
         if cut
     )
+    margin = _x(effect.border, reach)
+    tick = f'<line x1="{margin}" y1="{y - 8:g}" x2="{margin}" y2="{y + 8:g}" stroke-dasharray="2.5 2"/>'
     return (
         f'<line x1="{low}" y1="{y:g}" x2="{high}" y2="{y:g}" stroke-width="3.5" stroke-linecap="round"/>{arrows}'
+        f"{tick if 0 < abs(effect.border) <= reach else ''}"
         f"{_marker(effect.verdict, _x(effect.value, reach), y)}"
     )
 
@@ -87,7 +92,7 @@ def bar(effect: Effect, reach: float) -> str:
 def figure(groups: Sequence[tuple[str, Sequence[Effect]]]) -> str:
     """All claims in one SVG file: a heading for each claim, its effects below, one scale for all."""
     reach = extent([e for _, effects in groups for e in effects])
-    left, right, row = 300, 300, 24
+    left, right, row = 350, 300, 24
     rows: list[str] = []
     y = 30.0
     ticks = (-reach, -reach / 2, 0, reach / 2, reach)
@@ -111,6 +116,8 @@ def figure(groups: Sequence[tuple[str, Sequence[Effect]]]) -> str:
     )
     height, width = y + 34, left + WIDTH + right
     note = "difference in points with its 95% interval; right of 0 the first arm is better; an arrow: it goes on"
+    if any(e.border for _, effects in groups for e in effects):
+        note += "; a dotted tick: the declared margin"
     return (
         f'<?xml version="1.0" encoding="utf-8"?>\n'
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" '

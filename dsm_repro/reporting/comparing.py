@@ -56,6 +56,11 @@ class Compared:
     decides_nothing: bool = False
 
     @property
+    def border(self) -> float:
+        """What the interval is to exclude, in points."""
+        return self.margin if self.expect == "a_not_greater" else 0.0
+
+    @property
     def sentence(self) -> str:
         return verdict.sentence(self.a, self.b, self.difference, self.remark, self.metric)
 

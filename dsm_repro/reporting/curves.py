@@ -4,7 +4,7 @@ An arm's ``curve.json`` has the answers of the policy at some points of its stag
 has the seconds of its steps. Between two points the answers to a question are interpolated linearly on the axis that
 is looked at (a question answered right at the second point only counts 0.25 a quarter of the way), so the mean over
 questions is the interpolated accuracy, and intervals come from the same bootstrap over seeds and questions as
-everywhere else.
+everywhere else. The difference of two arms is paired, by question and by seed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsm_repro.reporting import statistics
+from dsm_repro.reporting import statistics, verdict
 from dsm_repro.reporting.accounts import stage_artifacts
 from dsm_repro.reporting.measures import Column
 from dsm_repro.reporting.records import Artifact, Sweep
 
+#: seconds are compared where no arm's seeds differ by more than this factor in seconds for a FLOP: beyond it they tell
+#: what else the machine did
+MOST_UNEVEN = 1.5
 #: what arms are made equal in, and how it is called on an axis
 AXES = {"tokens": "generated tokens", "flops": "FLOPs", "seconds": "seconds"}
 
@@ -57,6 +60,8 @@ class AtEqual:
     axis: str
     amount: float
     intervals: dict[str, statistics.Interval]
+    #: "a − b", in points, of the pairs asked for that share a seed
+    differences: dict[str, statistics.Interval]
 
 
 def traced(sweep: Sweep, column: Column) -> list[Traced]:
@@ -116,14 +121,41 @@ def _by_arm(runs: Sequence[Traced], axis: str) -> dict[str, list[Traced]]:
     return arms
 
 
-def at_equal(runs: Sequence[Traced], axis: str) -> AtEqual | None:
-    """Every arm at the largest amount that all of them (each of their seeds) reached; None where nothing was spent."""
+def at_equal(runs: Sequence[Traced], axis: str, pairs: Sequence[tuple[str, str]] = ()) -> AtEqual | None:
+    """Every arm at the largest amount that all of them (each of their seeds) reached, and differences of ``pairs``.
+
+    None where nothing was spent, and of seconds where they would compare loads of the machine.
+    """
     arms = _by_arm(runs, axis)
     amount = min((float(one.spent[axis][-1]) for members in arms.values() for one in members), default=0.0)
-    if amount <= 0.0:
+    if amount <= 0.0 or (axis == "seconds" and uneven(runs)):
         return None
-    cells = {arm: np.array([interpolated(one, axis, amount) for one in members]) for arm, members in arms.items()}
-    return AtEqual(axis, amount, {arm: statistics.accuracy(rows) for arm, rows in cells.items()})
+    rows = {arm: {one.seed: interpolated(one, axis, amount) for one in members} for arm, members in arms.items()}
+    return AtEqual(
+        axis,
+        amount,
+        {arm: statistics.accuracy(np.array(list(of_seed.values()))) for arm, of_seed in rows.items()},
+        {verdict.minus(a, b): d for a, b in pairs if a in rows and b in rows and (d := _paired(rows[a], rows[b]))},
+    )
+
+
+def _paired(a: dict[int, NDArray[np.float64]], b: dict[int, NDArray[np.float64]]) -> statistics.Interval | None:
+    common = sorted(a.keys() & b.keys())
+    if not common:
+        return None
+    of_a, of_b = (np.array([of_seed[seed] for seed in common]) for of_seed in (a, b))
+    found = statistics.paired_difference(of_a, of_b)
+    return statistics.Interval(found.value, found.low, found.high, found.replicates, found.questions)
+
+
+def uneven(runs: Sequence[Traced]) -> list[str]:
+    """Arms whose seeds took very different times for the same FLOPs."""
+    rates: dict[str, list[float]] = {}
+    for one in runs:
+        seconds, flops = (float(one.spent[axis][-1]) if axis in one.spent else 0.0 for axis in ("seconds", "flops"))
+        if seconds > 0 and flops > 0:
+            rates.setdefault(one.arm, []).append(seconds / flops)
+    return [arm for arm, values in rates.items() if max(values) > MOST_UNEVEN * min(values)]
 
 
 def lines(runs: Sequence[Traced], axis: str) -> Iterator[Line]:

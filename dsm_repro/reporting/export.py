@@ -15,12 +15,13 @@ import numpy as np
 
 from dsm_repro.reporting import accounts, at_k
 from dsm_repro.reporting.blocks import Page
-from dsm_repro.reporting.curves import AXES, at_equal, traced
+from dsm_repro.reporting.curves import traced
 from dsm_repro.reporting.deviations import deviations
 from dsm_repro.reporting.ledger import Entry, Order, lookup
 from dsm_repro.reporting.measures import Results
 from dsm_repro.reporting.outcomes import outcomes
 from dsm_repro.reporting.records import Sweep
+from dsm_repro.reporting.sections.curves import at_equal_of
 
 SCHEMA = 1
 
@@ -112,8 +113,7 @@ def _equal_compute(sweep: Sweep, found: Results) -> list[dict[str, Any]]:
                 {"arm": one.arm, "seed": one.seed, **one.spent, "accuracy": 100 * one.right.mean(axis=1)}
                 for one in runs
             ]
-            equal = [at for axis in AXES if (at := at_equal(runs, axis)) is not None]
-            columns.append({"column": column.id, "at": equal, "curves": lines})
+            columns.append({"column": column.id, "at": at_equal_of(sweep, column, runs), "curves": lines})
     return columns
 
 

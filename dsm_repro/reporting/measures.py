@@ -127,9 +127,8 @@ def _measure(sweep: Sweep, arm: str, column: Column) -> Measured | None:
     if not questions:
         return None
     right = np.array([[bool(row[q]["correct"]) for q in questions] for row in rows], dtype=np.float64)
-    return Measured(
-        arm, column, tuple(seeds), questions, right, statistics.accuracy(right), tuple(rows), tuple(models), tuple(votes)
-    )
+    interval = statistics.accuracy(right)
+    return Measured(arm, column, tuple(seeds), questions, right, interval, tuple(rows), tuple(models), tuple(votes))
 
 
 def _status(sweep: Sweep, arm: str) -> str:

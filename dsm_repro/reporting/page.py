@@ -121,6 +121,8 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
     if "forest.svg" in drawn:
         alt = "Paired differences between arms with 95% intervals; the numbers are in the comparisons table."
         caption = "Paired differences with their 95% interval; right of the line the first arm is better."
+        if any(c.border for c in found.compared):
+            caption += " A dotted tick is the margin that a difference is expected to stay below."
         forest = [Section("forest", "Differences at a glance", [Figure("forest.svg", alt, caption)])]
     maps = [(name, column.id) for column in found.columns if (name := f"{heat.heat_name(column.id)}.svg") in drawn]
     learning = [(name, *text) for name, text in _CURVES.items() if name in drawn]

@@ -62,6 +62,8 @@ def style_sheet() -> dict[str, Any]:
         "legend.frameon": False,
         "path.simplify": False,
         "axes.unicode_minus": True,
+        # arms may have any name
+        "text.parse_math": False,
     }
 
 
@@ -140,10 +142,12 @@ def forest(compared: Sequence[Compared]) -> str:
             marker = MARKERS[list(VERDICT_COLOURS).index(c.verdict)]
             axes.plot([d.value], [row], marker=marker, markersize=8, color=colour, linestyle="")
             label = f"{verdict.signed(d.value)}  {c.verdict}"
+            if c.border:
+                axes.plot([c.border] * 2, [row - 0.32, row + 0.32], color=INK, linewidth=1.2, linestyle=":")
             axes.annotate(label, (d.high, row), (8, 0), textcoords="offset points", va="center", fontsize=9)
         axes.axvline(0, color=INK, linewidth=1)
         low = min([0.0, *(c.difference.low for c in shown if c.difference)])
-        high = max([0.0, *(c.difference.high for c in shown if c.difference)])
+        high = max([*(c.border for c in shown), *(c.difference.high for c in shown if c.difference)])
         room = max(high - low, 1.0)
         axes.set_xlim(low - 0.06 * room, high + 0.34 * room)
         axes.set_ylim(-0.6, len(shown) - 0.4)

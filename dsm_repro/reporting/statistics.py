@@ -42,6 +42,9 @@ _CHUNK = 1_000
 _NODES = 500
 #: with fewer questions unlike the others the bootstrap is not trusted alone
 _FEWEST = 5
+#: shares are rounded to this for the bootstrap, so that its float32 sums are exact (as they are for 0 and 1) with up to
+#: 4,096 questions, and no machine's order of summation shows; the error of one share is at most 0.012 points
+QUANTUM = 1 / 4096
 #: below this a spread is that of rounding
 _NOTHING = 1e-12
 _Z = float(ndtri(0.5 + LEVEL / 2))
@@ -136,15 +139,15 @@ def _question_counts(questions: int, resamples: int) -> NDArray[np.uint8]:
 
 
 def _bootstrap(cells: Matrix, resamples: int) -> NDArray[np.float64]:
-    """Means of ``cells`` (R, Q) over resampled questions, (resamples,)."""
+    """How far means of ``cells`` (R, Q) over resampled questions lie from that over all, (resamples,)."""
     questions = cells.shape[1]
     counts = _question_counts(questions, resamples)
-    # the sums are of small integers, exact in float32, so that no machine's summation order shows
-    columns = np.ascontiguousarray(cells.T, dtype=np.float32)
+    exact = np.round(cells / QUANTUM) * QUANTUM
+    columns = np.ascontiguousarray(exact.T, dtype=np.float32)
     means = np.concatenate(
         [counts[i : i + _CHUNK].astype(np.float32) @ columns for i in range(0, resamples, _CHUNK)]
     ).astype(np.float64)
-    return np.asarray((means / questions).mean(axis=1))
+    return np.asarray((means / questions).mean(axis=1)) - float(exact.mean())
 
 
 def _nodes(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,7 +161,7 @@ def _interval(cells: Matrix, resamples: int, null: float = 0.0) -> tuple[float, 
     """(mean, low, high, two-sided p of mean = ``null``) of ``cells`` (R, Q), as shares."""
     replicates, questions = cells.shape
     mean = float(cells.mean())
-    deviations = _bootstrap(cells, resamples) - mean
+    deviations = _bootstrap(cells, resamples)
     error = float(cells.mean(axis=1).std(ddof=1)) / replicates**0.5 if replicates > 1 else 0.0
     if error < _NOTHING:
         low, high = (float(x) for x in np.quantile(deviations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))

@@ -11,8 +11,13 @@ from scipy import stats
 
 from dsm_repro.config.compose import expand
 from dsm_repro.config.errors import DataError
-from dsm_repro.pipeline.detectable import minimum_detectable, of_sweep, t_quantile
+from dsm_repro.evaluation import stage as evaluation
+from dsm_repro.pipeline.detectable import Detectable, minimum_detectable, of_sweep, t_quantile
 from dsm_repro.pipeline.spread import LEAST, past_seed_sd
+
+
+def detectable(*words: str, past_sd: float | None = None) -> list[Detectable]:
+    return of_sweep(expand(words), lambda config: evaluation.STAGE.estimate(config).questions, past_sd)
 
 
 @pytest.mark.parametrize("df", [1, 2, 4, 9])
@@ -48,7 +53,7 @@ def test_more_seeds_and_questions_find_less_and_more_comparisons_need_more() -> 
 
 
 def test_shares_of_sets_of_answers_have_the_differences_of_answers_as_bounds() -> None:
-    found = of_sweep(expand(["sweep=maj_pass_at_k"]))
+    found = detectable("sweep=maj_pass_at_k")
     assert [d.metric for d in found] == ["maj@64", "pass@64", "accuracy"]
     assert len({(d.usual, d.worst) for d in found}) == 1
     assert "(cot, maj@64)" in found[0].sentence and "at worst" in found[0].sentence
@@ -56,20 +61,51 @@ def test_shares_of_sets_of_answers_have_the_differences_of_answers_as_bounds() -
 
 
 def test_a_sweep_of_trained_arms_and_one_of_published_weights() -> None:
-    trained = of_sweep(expand(["sweep=rl_algorithm"]))
+    trained = detectable("sweep=rl_algorithm")
     assert [(d.a, d.b, d.mode) for d in trained] == [
         ("grpo", "sft", "cot"),
         ("ppo", "sft", "cot"),
         ("grpo", "ppo", "cot"),
     ]
     assert all(d.seeds == d.comparisons == 3 and d.seed_sd > 0 and d.usual < d.worst for d in trained)
-    assert "seeds differ by 2 points" in trained[0].sentence
-    two_tasks = of_sweep(expand(["sweep=rl_algorithm", "evaluation.tasks=[svamp,gsm8k]"]))
+    assert "seeds differ by 3 points" in trained[0].sentence
+    two_tasks = detectable("sweep=rl_algorithm", "evaluation.tasks=[svamp,gsm8k]")
     assert two_tasks[0].problems == 2 * trained[0].problems
-    one_seed = of_sweep(expand(["sweep=rl_algorithm", "sweep.replicates.seeds=[0]"]))
+    one_seed = detectable("sweep=rl_algorithm", "sweep.replicates.seeds=[0]")
     assert all(d.usual is None and "decide nothing" in d.sentence for d in one_seed)
-    published = of_sweep(expand(["sweep=released_weights"]))
+    published = detectable("sweep=released_weights")
     assert published and all("nothing depends on a seed" in d.sentence for d in published)
+
+
+def test_a_benchmark_has_its_own_number_of_questions() -> None:
+    assert {d.problems for d in detectable("sweep=rl_algorithm", "scale=gpu")} == {1319}
+    assert {d.problems for d in detectable("sweep=rl_algorithm", "evaluation.tasks=[sat]")} == {32}
+
+
+def test_several_evaluations_of_one_model_find_nothing() -> None:
+    words = ("sweep=rl_algorithm", "sweep.replicates.from_stage=evaluate", "evaluation.temperature=0.7")
+    assert all(d.usual is None and "one model of an arm" in d.sentence for d in detectable(*words))
+    # one checkpoint against the seeds of another arm is as many models as those
+    assert all(d.usual is not None for d in detectable("sweep=rl_algorithm", "sweep.replicates.from_stage=rl"))
+
+
+def test_that_an_arm_is_not_higher_is_planned_with_its_margin() -> None:
+    few, more, many = (
+        detectable("sweep=corpus_size", f"evaluation.problems={n}", past_sd=0.01)[0] for n in (800, 3_000, 1_000_000)
+    )
+    assert few.margin == 3.0 and few.usual is not None
+    assert f'"less than 3 points higher" where the true difference is {3 - 100 * few.usual:+.1f}' in few.sentence
+    assert "ask more questions" in few.sentence
+    needed = int(more.sentence.split("at all it takes ")[1].split(" ")[0])
+    below, enough = (minimum_detectable(3_000, n, 0.01, 0.2, 3) for n in (needed - 1, needed))
+    assert below is not None and enough is not None and enough <= 0.03 < below
+    assert many.usual is not None and many.usual > 0.03 and "at all it takes" in many.sentence
+    steady = detectable("sweep=corpus_size", "evaluation.problems=1000000", past_sd=0.001)[0]
+    assert "at all" not in steady.sentence
+
+
+def test_more_than_all_there_is_cannot_be_found() -> None:
+    assert "cannot find a difference" in detectable("sweep=data_mix", past_sd=0.4)[0].sentence
 
 
 def results(root: Path, scale: str, by_arm: dict[str, list[float]]) -> None:
@@ -89,8 +125,8 @@ def test_the_spread_of_the_last_report_takes_the_place_of_the_assumed_one(tmp_pa
     results(tmp_path, "mini", {"a": [20, 22, 24], "b": [19, 19, 19], "c": [20, 22, 18]})
     spread = past_seed_sd(tmp_path, sweep)
     assert spread == pytest.approx(math.sqrt(8) / 100)
-    seen, assumed = of_sweep(sweep, spread)[0], of_sweep(sweep)[0]
-    assert seen.usual is not None and assumed.usual is not None and seen.usual > assumed.usual
+    seen, assumed = detectable("sweep=data_mix", past_sd=spread)[0], detectable("sweep=data_mix")[0]
+    assert seen.usual is not None and assumed.usual is not None and seen.usual < assumed.usual
     assert "seeds differ by 2.8 points, as in the last report" in seen.sentence
     assert "last report" not in assumed.sentence
 

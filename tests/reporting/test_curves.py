@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,28 @@ def test_a_line_is_the_mean_of_its_seeds_where_all_have_been() -> None:
     assert line.mean == pytest.approx([25.0, 50.0, (200 / 3 + 100) / 2])
 
 
+def test_a_difference_at_equal_compute_is_of_common_seeds_alone() -> None:
+    """b's lone seed 1 stands against a's seed 1, not against the mean of a's three."""
+    rows = {0: "1111", 1: "1100", 2: "1111"}
+    runs = [one("a", seed, [0, 100], ["0000", row]) for seed, row in rows.items()]
+    runs.append(one("b", 1, [0, 100], ["0000", "1000"]))
+    at = curves.at_equal(runs, "tokens", [("a", "b"), ("a", "c")])
+    assert at is not None and list(at.differences) == ["a − b"]
+    assert (at.differences["a − b"].value, at.differences["a − b"].replicates) == (25.0, 1)
+    assert at.intervals["a"].replicates == 3 and at.intervals["b"].replicates == 1
+
+
+def test_seconds_that_measure_the_load_of_the_machine_are_not_compared() -> None:
+    def timed(seed: int, seconds: float) -> curves.Traced:
+        run = one("a", seed, [0, 100], ["00", "11"])
+        return replace(run, spent={**run.spent, "seconds": np.array([0.0, seconds])})
+
+    steady, loaded = [timed(0, 100), timed(1, 140)], [timed(0, 100), timed(1, 211)]
+    assert curves.uneven(steady) == [] and curves.at_equal(steady, "seconds") is not None
+    assert curves.uneven(loaded) == ["a"] and curves.at_equal(loaded, "seconds") is None
+    assert curves.at_equal(loaded, "flops") is not None
+
+
 def test_an_unchanging_curve_has_the_interval_of_its_accuracy() -> None:
     rng = np.random.default_rng(0)
     rows = ["".join("01"[int(v)] for v in rng.integers(0, 2, 200)) for _ in range(3)]
@@ -124,6 +147,8 @@ def test_the_section_stands_on_the_page_and_in_markdown(finished: tuple[Path, Pa
     assert re.search(r'aria-label="Accuracy in cot over generated tokens[^"]*At \d+ k tokens: PPO \d+\.\d', html)
     row = next(line for line in markdown.splitlines() if line.startswith("| GRPO |") and line.endswith("| 3 |"))
     assert len(re.findall(r"\d+\.\d \[\d+\.\d, \d+\.\d\]", row)) == 3
+    # the claim's comparison of the two, at each amount
+    assert len(re.findall(r"^\| GRPO − PPO \|(?: [+−]?\d+\.\d \[[^]]+\] \|){3} 3 \|$", markdown, re.MULTILINE)) == 1
 
 
 def test_an_arm_without_a_curve_is_named_and_without_any_there_is_no_section(tmp_path: Path) -> None:
