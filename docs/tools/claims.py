@@ -28,6 +28,9 @@ comparison is paired by question and by seed, has a 95% interval, and is adjuste
 *reproduced* if the interval lies above 0 and the adjusted p is below 0.05; where it expects no gain, if the interval's
 upper end lies below the margin; where it expects nothing, it is *descriptive*. A claim is as good as its weakest
 comparison. `dsm plan sweep=NAME` says what difference its seeds and questions can detect.
+
+*The deep dive* is a secondary summary of the paper, not by its authors. Its figures are kept apart from the paper's,
+and those that the paper does not have are marked so.
 """
 
 _PAGE_NAME = re.compile(r"docs/(\w+\.md)")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -165,12 +166,22 @@ def test_the_site_has_every_page() -> None:
     assert {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")} <= listed
 
 
-def test_the_page_of_claims_is_that_of_the_sweeps() -> None:
-    spec = importlib.util.spec_from_file_location("claims", ROOT / "docs" / "tools" / "claims.py")
+def tool(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "tools" / f"{name}.py")
     assert spec is not None and spec.loader is not None
-    claims = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(claims)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_claims_is_that_of_the_sweeps() -> None:
+    claims = tool("claims")
     assert claims.PAGE.read_text(encoding="utf-8") == claims.page(), "run: python docs/tools/claims.py"
+
+
+def test_how_much_seeds_differ_is_what_the_reports_say() -> None:
+    spread = tool("spread")
+    assert spread.sentence() in spread.PAGE.read_text(encoding="utf-8"), "run: python docs/tools/spread.py"
 
 
 @pytest.fixture(scope="module")
