@@ -243,3 +243,14 @@ def test_arms_of_the_hybrid_sweep_are_one_model_asked_in_four_ways() -> None:
 def test_a_sentence_of_a_sweep_with_a_colon_must_be_quoted(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"sweep\.{key}\[1\]=.*not text but a dict.* Quote it"):
         validate_sweep(expand(["sweep=rl_algorithm", f"sweep.{key}=[this holds, {{but: that does not}}]"]))
+
+
+@pytest.mark.parametrize("name", ["rl_algorithm", "rl_family", "iterative_rl"])
+def test_a_budget_in_another_unit_than_the_sweep_says_is_refused(name: str) -> None:
+    steps = [f"sweep={name}", "rl.budget={unit: steps, amount: 40}"]
+    with pytest.raises(
+        ConfigError, match=rf"rl\.budget\.unit=steps: arm \w+ of sweep={name} .* sweep\.equal says FLOPs"
+    ):
+        validate_sweep(expand(steps))
+    validate_sweep(expand([*steps, "sweep.equal='steps (rl.budget)'"]))
+    validate_sweep(expand([*steps, "until=sft"]))
