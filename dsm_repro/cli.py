@@ -166,8 +166,8 @@ def _run(options: argparse.Namespace) -> int:
 
     compose.register_schema()
     overrides = compose.translate(options.overrides)
-    if not options.multirun:
-        compose.refuse_several_values(overrides)
+    # what is wrong is said by who knows the keys: Hydra composes before it calls us
+    compose.expand(options.overrides, multirun=options.multirun)
     words = ["--multirun", *HYDRA_OVERRIDES, compose.search_path_override(), *overrides]
     with _hydra_arguments(words):
         try:
