@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,8 @@ def estimate(config: Config) -> Estimate:
     memory = trainer_memory(config, c.batch_size, longest, fused=True, tuned=True)
     tokens = c.steps * c.batch_size * length
     notes = (*shortage_note(config, "train", "sft.examples", c.examples), *_repetition_note(config, tokens))
-    return training_estimate(config, tokens, length, notes, memory, tuned=True)
+    expected = training_estimate(config, tokens, length, memory=memory, tuned=True)
+    return replace(expected, notes=(*expected.notes, *notes))
 
 
 def _repetition_note(config: Config, tokens: float) -> tuple[str, ...]:
