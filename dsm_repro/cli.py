@@ -23,9 +23,9 @@ Ablations of DeepSeekMath's recipe: corpus, pre-training, fine-tuning, reinforce
 What to type next:
   dsm plan sweep=rl_algorithm                 what the flagship ablation would do, and cost
   dsm run sweep=rl_algorithm                  run it (again: it resumes), and render its report
-  dsm run sweep=rl_algorithm scale=smoke      the same in seconds, to see it work
+  dsm run sweep=rl_algorithm scale=smoke      the same in a few minutes, to see it work
   dsm run -m rl=grpo,ppo seed=0,1,2           your own arms: the cross product of the values
-  dsm run until=corpus corpus=warc 'corpus.paths=[crawl/*.warc.gz]'
+  dsm run until=corpus corpus=warc 'corpus.paths=[crawl/*.warc.gz]' 'corpus.seed_paths=[seed.jsonl]'
                                               only curate a corpus, from your own crawl
   dsm review --html review.html               look at URL paths that wait for a decision (corpus.review=file)
   dsm report                                  render the reports again from what is in the store
@@ -166,8 +166,8 @@ def _run(options: argparse.Namespace) -> int:
 
     compose.register_schema()
     overrides = compose.translate(options.overrides)
-    if not options.multirun:
-        compose.refuse_several_values(overrides)
+    # what is wrong is said by who knows the keys: Hydra composes before it calls us
+    compose.expand(options.overrides, multirun=options.multirun)
     words = ["--multirun", *HYDRA_OVERRIDES, compose.search_path_override(), *overrides]
     with _hydra_arguments(words):
         try:

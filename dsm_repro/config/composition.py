@@ -33,6 +33,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.keys import check_override
 from dsm_repro.config.paths import conf_dir, sweeps_root
 
 #: Hydra's own groups, which say how Hydra works and nothing of the arm: composing them takes as long as the arm
@@ -126,11 +127,22 @@ def composed(words: Sequence[str], search_path: str) -> DictConfig:
     values = [override for override in map(parsed, words) if _is_value(override)]
     lines = [override.input_line for override in values]
     levels = (*(word for word in words if word not in lines), search_path)
+    for word in levels[:-1]:
+        _require_name(parsed(word))
     config: DictConfig = pickle.loads(_levels(levels, _stamp()))
     for override in values:
         _require_parents(override, config)
+        check_override(override, config)
     ConfigLoaderImpl._apply_overrides_to_config(values, config)
     return config
+
+
+def _require_name(override: Override) -> None:
+    """Raise ConfigError for a level that is no name: Hydra ends in an error of Python's."""
+    folder = conf_dir() / override.key_or_group
+    if folder.is_dir() and not override.is_delete() and not isinstance(override.value(), str | list):
+        names = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+        raise ConfigError(f"{override.input_line}: no such level. Available: {names}.")
 
 
 def _require_parents(override: Override, config: DictConfig) -> None:

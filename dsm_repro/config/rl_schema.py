@@ -61,6 +61,9 @@ class DifficultyConfig:
     sampling_rows: int = 512
 
 
+BUDGET_UNITS = ("flops", "tokens", "seconds", "steps")
+
+
 @dataclass
 class BudgetConfig:
     #: flops (all purposes together) | tokens (generated) | seconds (wall-clock of the stage's own work, carried over

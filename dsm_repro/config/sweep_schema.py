@@ -59,7 +59,8 @@ class SweepConfig:
     #: arm name -> overrides
     arms: dict[str, list[str]] = field(default_factory=dict)
     replicates: ReplicatesConfig = field(default_factory=ReplicatesConfig)
-    #: what is held equal between arms: flops | tokens | steps, with a sentence for the reader
+    #: what is held equal between arms, for the reader. Where it begins with a unit of rl.budget (FLOPs, tokens,
+    #: seconds, steps) and names "(rl.budget)", a budget in another unit is refused
     equal: str = ""
     comparisons: list[ComparisonConfig] = field(default_factory=list)
     #: ids of ledger entries that the report prints beside ours

@@ -6,6 +6,7 @@ nothing heavy and ask nothing of the disk: whether files are there is in ``confi
 
 from __future__ import annotations
 
+from dsm_repro.config.checks.budget import check_budget
 from dsm_repro.config.checks.comparisons import check_comparisons
 from dsm_repro.config.checks.corpus import check_corpus
 from dsm_repro.config.checks.evaluation import check_evaluation, check_sandbox_and_grader
@@ -59,7 +60,8 @@ def validate(config: Config) -> None:
 
 
 def validate_sweep(sweep: Sweep) -> None:
-    """Check each arm once (replicates differ in seeds only), and that comparisons name arms that exist.
+    """Check each arm once (replicates differ in seeds only), that comparisons name arms that exist, and that what is
+    said to be held equal is.
 
     Whether files are there is another question (``config.files``): a plan can be made without them.
     """
@@ -69,4 +71,5 @@ def validate_sweep(sweep: Sweep) -> None:
         if found:
             where = f"arm {arm.name}: " if len(arms) > 1 else ""
             raise ConfigError("\n".join(where + message for message in found))
+    check_budget(sweep)
     check_comparisons(sweep)

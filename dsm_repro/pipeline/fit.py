@@ -81,8 +81,11 @@ def of_stage(stage: str, config: Config, estimate: Estimator, device: Device) ->
         kind = " ".join(word.partition("=")[0] for word in change.split())
         if kind not in kinds and _fits(estimate, changed, device):
             kinds[kind] = change
+    # a part of it may be enough alone
+    words = [set(change.split()) for change in kinds.values()]
+    changes = [change for change in kinds.values() if not any(set(change.split()) > part for part in words)]
     larger = "a machine" if device.kind == "cpu" else "a device"
-    found = (*(f"set {change}" for change in kinds.values()), f"use {larger} of {gigabytes(total)} or more")
+    found = (*(f"set {change}" for change in changes), f"use {larger} of {gigabytes(total)} or more")
     return Misfit(stage, total, limit, device.name, parts, found)
 
 

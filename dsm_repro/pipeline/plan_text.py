@@ -80,13 +80,21 @@ def render(plan: Plan, store_root: Path, memory: bool = False) -> list[Renderabl
 def _memory(plan: Plan) -> str:
     """What the peak is, beside what there is."""
     needed = amount(plan.memory_bytes, "B")
-    available = "nobody knows how much (set execution.hardware.memory_bytes), so nothing is refused"
+    name = "the GPU" if plan.device_name == "GPU" else plan.device_name
+    available = f"memory of {name} unknown (set execution.hardware.memory_bytes), so nothing is refused"
     if plan.device_bytes is not None:
-        available = f"{amount(plan.device_bytes, 'B')}"
+        available = f"{plan.device_name} has {amount(plan.device_bytes, 'B')}"
     if plan.device == "cpu":
-        return f"Memory: at most {needed} with {plan.workers} at once; {plan.device_name} has {available}."
-    hours = f" {plan.gpu_hours:,.0f} GPU-hours." if plan.gpu_hours else ""
-    return f"Memory: at most {needed} on a device; {plan.device_name} has {available}.{hours}"
+        return f"Memory: at most {needed} with {plan.workers} at once; {available}."
+    hours = f" {gpu_hours(plan.gpu_hours)}." if plan.gpu_hours else ""
+    return f"Memory: at most {needed} on a device; {available}.{hours}"
+
+
+def gpu_hours(hours: float) -> str:
+    """With a decimal while it tells something: a plan of minutes is not free."""
+    if hours < 0.05:
+        return "Less than 0.1 GPU-hours"
+    return f"{hours:,.0f} GPU-hours" if hours >= 10 else f"{hours:.1f} GPU-hours"
 
 
 def _memory_table(rows: list[Row]) -> RenderableType:

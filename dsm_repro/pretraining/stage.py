@@ -33,6 +33,18 @@ def _corpus_tokens(config: Config) -> float:
     return config.corpus.top_tokens * config.mix.math_tokens_factor
 
 
+def _unranked_note(config: Config) -> tuple[str, ...]:
+    """A note where the mix asks for better or worse pages of a source that is not ranked, and gets the same ones."""
+    factor, sources = config.mix.math_tokens_factor, _sources(config)
+    if factor == 1 or any(spec.kind == "corpus" for spec in sources.values()):
+        return ()
+    kind = f" with scale.sources.math.kind={sources['math'].kind}" if "math" in sources else ""
+    return (
+        f"mix.math_tokens_factor={factor:g} has no effect{kind}: it chooses pages by score, and only kind=corpus has "
+        "scores",
+    )
+
+
 def parents(config: Config) -> tuple[str, ...]:
     uses_corpus = any(spec.kind == "corpus" for spec in _sources(config).values())
     return (*(("corpus",) if uses_corpus else ()), model_parent(config, "pretrain"))
@@ -67,7 +79,7 @@ def estimate(config: Config) -> Estimate:
     _sources(config)
     steps, rows = steps_and_rows(training_tokens(config), c.batch_tokens, c.sequence_length, "pretrain")
     multi_step(steps, c.warmup_steps, c.decay_at, c.decay_to)
-    notes = (*warmup_note(steps, c.warmup_steps), *gate_notes(config))
+    notes = (*warmup_note(steps, c.warmup_steps), *gate_notes(config), *_unranked_note(config))
     memory = trainer_memory(config, rows, c.sequence_length, fused=False)
     return training_estimate(config, steps * rows * c.sequence_length, c.sequence_length, notes, memory)
 

@@ -17,6 +17,7 @@ from dsm_repro.reasoning.problemset import problem_files
 from dsm_repro.reasoning.programs import identity_of_mode
 from dsm_repro.rl import estimators
 from dsm_repro.rl.difficulty.band import band
+from dsm_repro.training.available import shortage_note
 
 
 def parents(config: Config) -> tuple[str, ...]:
@@ -112,7 +113,8 @@ def estimate(config: Config) -> Estimate:
     reward_model = has_stage(config, "reward_model")
     # a forward pass is a third of an update; the rollouts cost about one, the reference one, the reward model one
     per_exploration = update * (1 + reference + reward_model) / 3 + update * (1 + critic) * rl.updates_per_exploration
-    notes = list(estimator.notes(rl))
+    asked = () if has_stage(config, "difficulty") else shortage_note(config, "rl", "rl.questions", rl.questions)
+    notes = [*estimator.notes(rl), *asked]
     explorations, seconds = _explorations(config, per_exploration, generated), 0.0
     flops = per_exploration * explorations
     if rl.budget.unit == "seconds":

@@ -182,6 +182,20 @@ def test_factor_check_refuses_what_an_arm_changes_beside_the_factor(own: str, pa
         (["rl=gpro"], ["rl=gpro: no such level", "grpo", "ppo"]),
         (["rl.group_sise=4"], ["rl.group_sise: no such key", "Did you mean rl.group_size?"]),
         (["nonsense=4"], ["nonsense: no such key"]),
+        (["+nonsense=4"], ["nonsense: no such key. The configuration has: base, "]),
+        (["++rl.kl_coeff=0.1"], ["rl.kl_coeff: no such key. Did you mean rl.kl_coefficient?"]),
+        (["+rl.budget={unit: flops, ammount: 3}"], ["rl.budget.ammount: no such key. Did you mean rl.budget.amount?"]),
+        (["++scale.models.coder.pathh=here"], ["scale.models.coder.pathh: no such key", "scale.models.coder.path?"]),
+        (["+rl.learning_rate.warmup=3"], ["rl.learning_rate.warmup: no such key"]),
+        (["sweep=rl_algorithm", "+sweep.arms.other=['+rl.lrr=1']"], ["rl.lrr: no such key"]),
+        (["rl=dapo", "rl.options.cliphigh=0.3"], ["rl.options.cliphigh: no such key", "rl.options has: clip_high, "]),
+        (["rl.options.cliphigh=0.3"], ["rl.options.cliphigh: no such key. rl.options is empty here."]),
+        (["evaluation.tasks=gsm8k"], ["evaluation.tasks is a list. Write evaluation.tasks=[gsm8k]."]),
+        (["pretrain.decay_at=0.8"], ["Write pretrain.decay_at=[0.8]."]),
+        (["seeds=[0,1]"], ["-m seed=0,1", "sweep.replicates.seeds=[0,1]"]),
+        (["rl.budget=4"], ["rl.budget=4: rl.budget is a section and has: amount, unit."]),
+        (["mix.weights=[1]"], ["mix.weights=[1]: mix.weights is a section. Set mix.weights.NAME=VALUE."]),
+        (["rl=3"], ["rl=3: no such level", "grpo, grpo_iterative"]),
         (["sweep.replicates.seeds=[0]"], ["sweep.replicates.seeds=[0]: sweep is not set here", "sweep=NAME"]),
         (["nosuch/group=4"], ["no such key"]),
         (["rl.group_size=many"], ["rl.group_size", "'many'"]),
@@ -202,6 +216,22 @@ def test_wrong_word_is_one_line_that_names_it(words: list[str], said: list[str])
     assert "\n" not in message
     for part in said:
         assert part in message, message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["+execution.shards.executor_options={time: 3}"],
+        ["+execution.shards.executor_options.time=3"],
+        ["++rl.group_size=4", "rl=dapo", "++rl.options.clip_high=0.3"],
+        ["++scale.models.coder.path=here", "~scale.models.llama2"],
+        ["corpus.paths=${oc.decode:'[a, b]'}", "scale.models.coder.tiny=null"],
+        ["++hydra.launcher.n_jobs=1"],
+    ],
+    ids=" ".join,
+)
+def test_what_the_schema_leaves_open_can_be_given(words: list[str]) -> None:
+    assert compose(words) == of_hydra(words)
 
 
 def test_several_values_without_multirun_is_a_slip() -> None:
@@ -243,3 +273,14 @@ def test_arms_of_the_hybrid_sweep_are_one_model_asked_in_four_ways() -> None:
 def test_a_sentence_of_a_sweep_with_a_colon_must_be_quoted(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"sweep\.{key}\[1\]=.*not text but a dict.* Quote it"):
         validate_sweep(expand(["sweep=rl_algorithm", f"sweep.{key}=[this holds, {{but: that does not}}]"]))
+
+
+@pytest.mark.parametrize("name", ["rl_algorithm", "rl_family", "iterative_rl"])
+def test_a_budget_in_another_unit_than_the_sweep_says_is_refused(name: str) -> None:
+    steps = [f"sweep={name}", "rl.budget={unit: steps, amount: 40}"]
+    with pytest.raises(
+        ConfigError, match=rf"rl\.budget\.unit=steps: arm \w+ of sweep={name} .* sweep\.equal says FLOPs"
+    ):
+        validate_sweep(expand(steps))
+    validate_sweep(expand([*steps, "sweep.equal='steps (rl.budget)'"]))
+    validate_sweep(expand([*steps, "until=sft"]))

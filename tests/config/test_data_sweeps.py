@@ -140,3 +140,13 @@ def test_code_training_has_the_papers_tokens(scale: str) -> None:
     }  # fmt: skip
     weights = arms("code_training", scale)["mixed"].config.mix.weights
     assert weights["math"] * 550 == pytest.approx(150)
+
+
+@pytest.mark.parametrize("arm", ["a", "b", "c"])
+def test_a_part_of_a_source_without_scores_is_said_to_be_the_same_pages(arm: str) -> None:
+    """At the scales of published models the mathematics is a public data set: a caveat of the sweep, and a note."""
+    ranked, public = (arms("data_mix", scale)[arm].config for scale in ("mini", "gpu"))
+    note = f"mix.math_tokens_factor={public.mix.math_tokens_factor:g} has no effect with scale.sources.math.kind=hf"
+    assert any(sentence.startswith(note) for sentence in pretraining.estimate(public).notes) == (arm != "a")
+    assert not any("math_tokens_factor" in sentence for sentence in pretraining.estimate(ranked).notes)
+    assert any("without scores" in caveat for caveat in claim("data_mix")["caveats"])

@@ -73,6 +73,22 @@ def test_rollouts_that_do_not_fit_are_written_in_parts() -> None:
     assert "Set execution.sampling_rows=64; or use a device" in misfit.sentence
 
 
+def test_what_is_enough_alone_is_not_advised_together_with_more() -> None:
+    """Adapters, or two processes, are enough; a smaller pass beside them saves nothing, being as small as it can be."""
+
+    def estimate(config: Config) -> Estimate:
+        small = config.tuning.method == "lora" or config.execution.processes_in_all > 1
+        return Estimate(memory=MemoryParts("update", weights=10e9 if small else 100e9))
+
+    misfit = fit.of_stage("sft", with_rows(1), estimate, GPU)
+    assert misfit is not None
+    assert misfit.advice == (
+        "set tuning=lora (adapters, another experiment)",
+        "set execution.processes=2 execution.sharding=fsdp2",
+        "use a device of 100 GB or more",
+    )
+
+
 def test_stages_at_once_share_the_memory_of_the_machine() -> None:
     wave = [("rl", 6e9), ("sft", 5e9), ("evaluate", 1e9)]
     misfit = fit.at_once(wave, 2, 10e9)
@@ -101,7 +117,8 @@ def test_where_nobody_knows_the_memory_nothing_is_refused_and_the_plan_says_so(t
     words = ["execution.hardware.ask=false", "execution.device=cuda"]
     _, _, plan = prepare(expand(["until=base", *words]), REGISTRY)
     assert plan.misfits == []
-    assert "nothing is refused" in "".join(str(part) for part in plan_text.render(plan, tmp_path))
+    said = "".join(str(part) for part in plan_text.render(plan, tmp_path))
+    assert "; memory of the GPU unknown (set execution.hardware.memory_bytes), so nothing is refused." in said
 
 
 def test_a_gpu_of_this_machine_is_asked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

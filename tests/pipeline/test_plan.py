@@ -14,7 +14,7 @@ from dsm_repro.config.compose import expand
 from dsm_repro.config.schema import ExecutionConfig
 from dsm_repro.pipeline import device, plan_text
 from dsm_repro.pipeline.plan import Estimate, PastRun, expected_seconds
-from dsm_repro.pipeline.plan_text import amount, duration
+from dsm_repro.pipeline.plan_text import amount, duration, gpu_hours
 from dsm_repro.pipeline.sweeper import execute, prepare
 from dsm_repro.pipeline.worker import Spec, run_spec
 
@@ -74,6 +74,9 @@ def test_without_past_runs_the_assumed_rate_is_said() -> None:
 
 def test_numbers_are_said_for_people() -> None:
     assert [amount(v) for v in (0, 12, 2_500, 1.25e9, 3e20)] == ["-", "12", "2.5k", "1.25G", "300E"]
+    assert [gpu_hours(h) for h in (0.01, 0.31, 9.94, 47.6, 71_156)] == [
+        f"{hours} GPU-hours" for hours in ("Less than 0.1", "0.3", "9.9", "48", "71,156")
+    ]
     assert [duration(s) for s in (None, 5, 300, 7200, 8.64e5)] == ["-", "5 s", "5 min", "2.0 h", "10.0 days"]
 
 

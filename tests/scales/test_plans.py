@@ -36,3 +36,28 @@ def test_every_sweep_is_planned_at_the_scales_of_published_models(
         # one accelerator is enough for all of them, as they are configured
         assert plan.misfits == []
     assert plan_text.render(plan, tmp_path, memory=True)
+
+
+@pytest.mark.parametrize("scale", ["gpu", "paper"])
+@pytest.mark.parametrize("name", ["rl_algorithm", "rl_family", "iterative_rl"])
+def test_arms_held_to_equal_flops_are_planned_with_equal_flops(
+    name: str, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSM_STORE", str(tmp_path))
+    sweep = expand([f"sweep={name}", f"scale={scale}", "sweep.replicates.seeds=[0]"])
+    assert sweep.claim.equal.startswith("FLOPs")
+    _, _, plan = prepare(sweep, stages.registry(), files_may_lack=True)
+    spent = [row.flops for row in plan.rows if row.stage == "rl"]
+    assert len(spent) > 1 and spent == pytest.approx([spent[0]] * len(spent))
+
+
+def test_grpo_takes_the_papers_steps_within_the_budget_of_flops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """§4.2: 144K questions, 16 a step, once."""
+    monkeypatch.setenv("DSM_STORE", str(tmp_path))
+    _, _, plan = prepare(expand(["scale=paper"]), stages.registry(), files_may_lack=True)
+    (row,) = [row for row in plan.rows if row.stage == "rl"]
+    (note,) = [note for note in row.notes if note.startswith("stops after")]
+    steps = int(note.rpartition("about ")[2].partition(" ")[0])
+    assert steps == pytest.approx(144_000 / 16, rel=0.01)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dsm_repro.config.checks.words import at_least, betas, one_of, optimiser, positive, probability
 from dsm_repro.config.generation_schema import generation_faults
 from dsm_repro.config.resolve import MODEL_REWARDS, has_stage, resolve_model
+from dsm_repro.config.rl_schema import BUDGET_UNITS
 from dsm_repro.config.schema import Config
 from dsm_repro.config.training_schema import MODES_OF_FORMAT
 
@@ -40,7 +41,7 @@ def check_rl(config: Config) -> Iterator[str]:
     yield from at_least("rl.std_guard", part.std_guard, 0)
     yield from optimiser("rl", part.learning_rate, part.weight_decay, part.max_grad_norm)
     yield from betas("rl", part.adam_beta1, part.adam_beta2)
-    yield from one_of("rl.budget.unit", part.budget.unit, ("flops", "tokens", "seconds", "steps"))
+    yield from one_of("rl.budget.unit", part.budget.unit, BUDGET_UNITS)
     yield from positive("rl.budget.amount", part.budget.amount)
     yield from at_least("rl.snapshots", part.snapshots, 0)
     how = config.execution

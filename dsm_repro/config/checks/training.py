@@ -108,6 +108,13 @@ def check_problems(config: Config) -> Iterator[str]:
     yield from one_of("problems.source", config.problems.source, ("miniature", "jsonl"))
     yield from one_of("prompts", config.prompts, ("miniature", "release", "smollm2"))
     yield from probability("problems.terse_share", config.problems.terse_share)
+    if config.problems.source == "miniature":
+        for key in ("train_path", "test_path", "rl_path"):
+            if path := getattr(config.problems, key):
+                yield (
+                    f"problems.{key}={path}: not read with problems.source=miniature. Set problems.source=jsonl, or "
+                    f"leave it out (problems.{key}='' where a file of conf/ sets it)."
+                )
 
 
 def check_sft(config: Config) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dsm_repro.reasoning import answers
 from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.problemset import problem_files
 from dsm_repro.reasoning.programs import identity_of_mode
+from dsm_repro.training.available import shortage_note
 
 
 def parents(config: Config) -> tuple[str, ...]:
@@ -62,7 +63,11 @@ def estimate(config: Config) -> Estimate:
     # a forward pass is a third of an update
     flops = (training_flops(spec, tokens, limit * 3 / 4) or 0.0) / 3
     return Estimate(
-        tokens=tokens, flops=flops, decoding_flops=flops, memory=difficulty_memory(config), notes=shape_notes(spec)
+        tokens=tokens,
+        flops=flops,
+        decoding_flops=flops,
+        memory=difficulty_memory(config),
+        notes=(*shape_notes(spec), *shortage_note(config, "rl", "difficulty.questions", config.difficulty.questions)),
     )
 
 

@@ -12,6 +12,7 @@ from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.reasoning import answers
 from dsm_repro.reasoning.benchmarks import require_disjoint
 from dsm_repro.reasoning.problemset import problem_files
+from dsm_repro.training.available import shortage_note
 from dsm_repro.training.planning import training_estimate, training_flops
 
 #: steps of a solution that are completed, for the plan; the last one is not
@@ -84,7 +85,7 @@ def estimate(config: Config) -> Estimate:
         decoding_flops=drawing,
         disk_bytes=base.disk_bytes,
         memory=reward_model_memory(config),
-        notes=(*base.notes, *notes),
+        notes=(*base.notes, *notes, *shortage_note(config, "train", "reward_model.questions", c.questions)),
     )
 
 
