@@ -61,7 +61,7 @@ def problem_path(config: ProblemsConfig, split: str) -> tuple[str, Path]:
     if split == "rl" and not config.rl_path:
         split = "train"
     paths = {"train": config.train_path, "rl": config.rl_path, "test": config.test_path}
-    return f"problems.{split}_path", Path(paths[split])
+    return f"problems.{split}_path", Path(paths[split]).expanduser()
 
 
 def _read(path: Path, key: str, count: int | None) -> Iterator[Problem]:
@@ -170,9 +170,10 @@ def first_of(row: dict[str, Any], fields: Sequence[str]) -> str:
 
 
 def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:
-    """One JSON object a line, the whole file or nothing; raises DataError where it cannot be written."""
+    """One JSON object a line, the whole file or nothing; its folder is made. Raises DataError where that fails."""
     part = path.with_name(f"{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         part.replace(path)
     except OSError as error:
