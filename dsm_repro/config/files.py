@@ -22,6 +22,29 @@ def _no_file(key: str, path: str) -> Iterator[str]:
         yield f"{key}={path}: no such file (seen from {Path.cwd()}). Give a path or a glob that matches."
 
 
+#: how the files that scales name under DSM_DATA are made (docs/data.md)
+_GSM8K = "python -m dsm_repro.reasoning.published openai/gsm8k --name main --split"
+_REFT = "python -m dsm_repro.reasoning.reft_files"
+MADE_BY = {
+    "gsm8k/train.jsonl": f"{_GSM8K} train",
+    "gsm8k/test.jsonl": f"{_GSM8K} test",
+    "svamp/train.jsonl": f"{_REFT} svamp_nl.json svamp_python_sdp.json",
+    "svamp/test.jsonl": f"{_REFT} svamp_test_set.json",
+}
+
+
+def _no_problems(key: str, path: str) -> Iterator[str]:
+    """As ``_no_file``, for one file of problems; of those that the scales name, the command that makes it."""
+    if not path:
+        yield f"{key}: no file given. Set {key}=FILE."
+    elif not Path(path).expanduser().is_file():
+        command = MADE_BY.get("/".join(Path(path).parts[-2:]))
+        fix = (
+            f"Make it ({command} --out {path}) or set DSM_DATA to the folder that has it" if command else "Give a file"
+        )
+        yield f"{key}={path}: no such file (seen from {Path.cwd()}). {fix}; docs/data.md says where problems come from."
+
+
 def find_corpus_files(config: Config) -> Iterator[str]:
     if config.corpus.reader != "miniature":
         for path in config.corpus.paths:
@@ -51,16 +74,16 @@ def find_sources(config: Config) -> Iterator[str]:
 
 def find_problems(config: Config) -> Iterator[str]:
     if config.problems.source == "jsonl" and (has_stage(config, "sft") or has_stage(config, "rl")):
-        yield from _no_file("problems.train_path", config.problems.train_path)
+        yield from _no_problems("problems.train_path", config.problems.train_path)
         if config.problems.rl_path and has_stage(config, "rl"):
-            yield from _no_file("problems.rl_path", config.problems.rl_path)
+            yield from _no_problems("problems.rl_path", config.problems.rl_path)
 
 
 def find_benchmarks(config: Config) -> Iterator[str]:
     for path in config.corpus.decontamination.benchmarks:
         yield from _no_file("corpus.decontamination.benchmarks", path)
     if config.problems.source == "jsonl":
-        yield from _no_file("problems.test_path", config.problems.test_path)
+        yield from _no_problems("problems.test_path", config.problems.test_path)
 
 
 def find_tracker(config: Config) -> Iterator[str]:

@@ -7,16 +7,15 @@ a function cannot read raises KeyError, IndexError, TypeError or ValueError; who
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from dsm_repro.miniature.problems import Problem, problem_id
 from dsm_repro.reasoning.extraction import boxed
-from dsm_repro.reasoning.problemset import problem_of
+from dsm_repro.reasoning.problemset import problem_of, text_of
 
 _CHOICE = re.compile(r"(?<![\w(])([A-E])\)")
 _LETTERS = "ABCDE"
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _WHICH = "What of the following is the right choice? Explain your answer."
 
 
@@ -42,7 +41,12 @@ def _first(row: dict[str, Any], *names: str) -> Any:
 def word_problem(row: dict[str, Any]) -> Problem:
     """GSM8K, SVAMP and files of our own: ``question`` and ``answer``."""
     made = problem_of(row)
-    return _made(row, made.question, made.answer.replace(",", ""), made.cot, made.category, made.level)
+    return _made(row, made.question, _without_separators(made.answer), made.cot, made.category, made.level)
+
+
+def _without_separators(answer: str) -> str:
+    """``1,004`` as 1004; in brackets a comma parts the members of a pair, a set or an interval."""
+    return answer if set("()[]{}") & set(answer) else _THOUSANDS.sub("", answer)
 
 
 def competition(row: dict[str, Any]) -> Problem:
@@ -51,14 +55,13 @@ def competition(row: dict[str, Any]) -> Problem:
     answer = str(row["answer"]) if row.get("answer") else boxes[-1]
     digits = re.sub(r"\D", "", str(row.get("level") or ""))
     category = str(row.get("type") or row.get("subject") or "")
-    return _made(row, str(row["problem"]), answer, str(row.get("solution") or ""), category, int(digits or 0))
+    return _made(row, text_of(row, "problem"), answer, str(row.get("solution") or ""), category, int(digits or 0))
 
 
 def course(row: dict[str, Any]) -> Problem:
     """OCW: ``problem``, ``solution``, ``answer``."""
-    return _made(
-        row, str(row["problem"]), str(row["answer"]), str(row.get("solution") or ""), str(row.get("type") or "")
-    )
+    solution, category = str(row.get("solution") or ""), str(row.get("type") or "")
+    return _made(row, text_of(row, "problem"), text_of(row, "answer"), solution, category)
 
 
 def sat(row: dict[str, Any]) -> Problem:
@@ -72,40 +75,35 @@ def stem(row: dict[str, Any]) -> Problem:
     """MMLU: a list of choices; the answer is a letter, or on the hub a position."""
     choices = [str(choice).strip() for choice in _first(row, "options", "choices")]
     listed = ", ".join(f"({letter}) {choice}" for letter, choice in zip(_LETTERS, choices, strict=False))
-    return _made(
-        row,
-        f"{str(row['question']).strip()}\n{_WHICH}\n{listed}",
-        _letter(row["answer"]),
-        "",
-        str(row.get("subject") or ""),
-    )
+    question = f"{text_of(row, 'question').strip()}\n{_WHICH}\n{listed}"
+    return _made(row, question, _letter(row["answer"]), "", str(row.get("subject") or ""))
 
 
 def grade_school_zh(row: dict[str, Any]) -> Problem:
     """CMATH: ``question``, ``golden``, ``grade``."""
     grade = str(row.get("grade") or "")
-    answer = str(row["golden"]).replace(",", "")
-    return _made(row, str(row["question"]), answer, "", f"grade {grade}" if grade else "", int(grade or 0))
+    answer = text_of(row, "golden").replace(",", "")
+    return _made(row, text_of(row, "question"), answer, "", f"grade {grade}" if grade else "", int(grade or 0))
 
 
 def word_problem_zh(row: dict[str, Any]) -> Problem:
     """MGSM: the question in ``question`` or the release's ``messages``; the answer a number."""
-    question = row["messages"][0]["content"] if "messages" in row else row["question"]
-    answer = row["answer_number"] if row.get("answer_number") is not None else row["answer"]
-    return _made(row, str(question).removeprefix("问题：").removeprefix("问题:"), str(answer).replace(",", ""))
+    question = text_of(row["messages"][0], "content") if "messages" in row else text_of(row, "question")
+    answer = text_of(row, "answer_number" if row.get("answer_number") is not None else "answer")
+    return _made(row, question.removeprefix("问题：").removeprefix("问题:"), answer.replace(",", ""))
 
 
 def cloze_zh(row: dict[str, Any]) -> Problem:
     """Gaokao cloze: several answers are parted by ``;``."""
-    answers = [part.strip() for part in str(row["answer"]).split(";")]
-    question = str(row["question"]) if row.get("question") else _asked(str(row["query"]))
+    answers = [part.strip() for part in text_of(row, "answer").split(";")]
+    question = str(row["question"]) if row.get("question") else _asked(text_of(row, "query"))
     return _made(row, question, ", ".join(answers))
 
 
 def choice_zh(row: dict[str, Any]) -> Problem:
     """Gaokao QA: options that start with ``(A)``; the answer in ``label``, or on the hub a position in ``gold``."""
     options = [str(option).strip() for option in _first(row, "options", "choices")]
-    question = str(row["question"]) if row.get("question") else _asked(str(row["query"]))
+    question = str(row["question"]) if row.get("question") else _asked(text_of(row, "query"))
     answer = row["label"] if row.get("label") else row["gold"][0]
     return _made(row, f"{question.strip()}\n从以下选项中选择:    {' '.join(options)}", _letter(answer))
 
@@ -122,14 +120,3 @@ def _letter(answer: Any) -> str:
     if letter not in tuple(_LETTERS):
         raise ValueError(f"answer {answer!r} is none of {', '.join(_LETTERS)}")
     return letter
-
-
-def distinct(problems: Sequence[Problem]) -> list[Problem]:
-    """The same problems; one whose id an earlier one has gets ``/2``, ``/3`` behind it."""
-    seen: dict[str, int] = {}
-    made = []
-    for problem in problems:
-        seen[problem.id] = seen.get(problem.id, 0) + 1
-        times = seen[problem.id]
-        made.append(problem if times == 1 else replace(problem, id=f"{problem.id}/{times}"))
-    return made

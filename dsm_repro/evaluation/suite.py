@@ -20,7 +20,7 @@ from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.schema import Config
 from dsm_repro.evaluation import rows
 from dsm_repro.miniature.problems import Problem
-from dsm_repro.reasoning.problemset import load_problems
+from dsm_repro.reasoning.problemset import decoded, distinct, load_problems
 
 HUB = "hub"
 
@@ -208,7 +208,7 @@ def files(config: Config) -> tuple[Path, ...]:
 
 
 def load(config: Config, task: str) -> list[Problem]:
-    """The questions of a task, the first ``evaluation.problems`` of them.
+    """The questions of a task, the first ``evaluation.problems`` of them, each with an id of its own.
 
     Raises:
         ConfigError: an unknown task, or one without data.
@@ -216,7 +216,7 @@ def load(config: Config, task: str) -> list[Problem]:
     """
     part = config.evaluation
     if is_own(config, task):
-        return load_problems(config.problems, "test", part.problems, part.problems_seed)
+        return distinct(load_problems(config.problems, "test", part.problems, part.problems_seed))
     benchmark, place = _benchmark(task), place_of(config, task)
     found: list[Problem] = []
     for where, row in _lines(place) if isinstance(place, Path) else _remote(place):
@@ -233,15 +233,16 @@ def load(config: Config, task: str) -> list[Problem]:
                 break
     if not found:
         raise DataError(f"evaluation.tasks={task}: {place} has no row of it. Give the right file.")
-    return rows.distinct(found)
+    return distinct(found)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"{path}, line {number}", json.loads(line)
+                text = decoded(line, f"{path}, line {number}")
+                if text.strip():
+                    yield f"{path}, line {number}", json.loads(text)
     except OSError as error:
         raise DataError(f"evaluation.data: {path} cannot be read ({error.strerror}). Give an existing file.") from error
     except json.JSONDecodeError as error:

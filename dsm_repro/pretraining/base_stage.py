@@ -104,18 +104,21 @@ def run(ctx: StageContext) -> None:
 
 def _publish(ctx: StageContext, spec: ModelSpec) -> None:
     """Published weights, checked and stored in ``base.dtype``."""
+    from dsm_repro.training.declared_shape import check_declared_shape
     from dsm_repro.training.models import load_model, load_tokenizer, save_model
 
+    key = f"scale.models.{ctx.config.base.role}"
     dtype, source = ctx.config.base.dtype, str(spec.path)
     path = folder_of(source) if is_local(source) else source
     if path is None:
-        raise ConfigError(f"scale.models.{ctx.config.base.role}.path={source}: {missing(source, spec.gguf)}")
+        raise ConfigError(f"{key}.path={source}: {missing(source, spec.gguf)}")
     if spec.gguf:
         from dsm_repro.training.gguf import load_gguf
 
         model, tokenizer = load_gguf(Path(path), spec.gguf)
     else:
         model, tokenizer = load_model(path, dtype, "cpu", spec.revision), load_tokenizer(path, spec.revision)
+    check_declared_shape(spec, model, key)
     save_model(model, tokenizer, ctx.out / "model", dtype)
     quantised = {"gguf": spec.gguf} if spec.gguf else {}
     ctx.record({"source": source, "revision": spec.revision, "parameters": model.num_parameters(), **quantised})

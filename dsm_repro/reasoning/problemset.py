@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.training_schema import ProblemsConfig
-from dsm_repro.miniature.problems import Problem, problem_id, problems
+from dsm_repro.miniature.problems import Problem, canonical, problem_id, problems
 
 #: GSM8K's calculator annotations, ``<<48/2=24>>``
 _ANNOTATION = re.compile(r"<<[^<>]*>>")
@@ -31,6 +33,8 @@ def load_problems(config: ProblemsConfig, split: str, count: int | None, seed: i
     Raises:
         ConfigError: an unknown source, or the miniature without a count.
         DataError: a file that cannot be read, or a line without a question or an answer.
+
+    The ids are those of the file: two problems may have one (:func:`distinct`, :func:`each_once`).
     """
     if config.source == "miniature":
         if count is None:
@@ -57,7 +61,7 @@ def problem_path(config: ProblemsConfig, split: str) -> tuple[str, Path]:
     if split == "rl" and not config.rl_path:
         split = "train"
     paths = {"train": config.train_path, "rl": config.rl_path, "test": config.test_path}
-    return f"problems.{split}_path", Path(paths[split])
+    return f"problems.{split}_path", Path(paths[split]).expanduser()
 
 
 def _read(path: Path, key: str, count: int | None) -> Iterator[Problem]:
@@ -72,12 +76,13 @@ def problem_rows(path: Path, key: str, count: int | None = None) -> Iterator[dic
     """
     number = 0
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if count is not None and number > count:
                     return
-                if line.strip():
-                    row = json.loads(line)
+                text = decoded(line, f"{key}={path}, line {number}")
+                if text.strip():
+                    row = json.loads(text)
                     problem_of(row)
                     yield row
     except OSError as error:
@@ -88,11 +93,33 @@ def problem_rows(path: Path, key: str, count: int | None = None) -> Iterator[dic
         ) from error
 
 
+def decoded(line: bytes, where: str) -> str:
+    """The text of a line. Raises DataError for bytes that are not UTF-8; ``where`` names the file and the line."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where}: not UTF-8 (byte 0x{line[error.start]:02x} at {error.start}). Save the file as UTF-8."
+        ) from error
+
+
+def text_of(row: dict[str, Any], field: str) -> str:
+    """A field that must say something. Raises KeyError without it, ValueError for what is no text and no number."""
+    value = row[field]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{field}={value!r}: not a text or a number")
+    if not str(value).strip():
+        raise ValueError(f"an empty question or answer: {field}={value!r}")
+    return str(value)
+
+
 def problem_of(row: dict[str, Any]) -> Problem:
     """One line of a file; raises KeyError, TypeError or ValueError for one without question and answer."""
-    question, answer = str(row["question"]), str(row["answer"])
+    question, answer = text_of(row, "question"), text_of(row, "answer")
     cot = str(row.get("cot") or "")
     solution, answer = solution_and_answer(answer)
+    if not answer.strip():
+        raise ValueError(f"an empty question or answer: nothing behind {_RESULT}")
     cot = cot or solution
     return Problem(
         id=str(row.get("id") or problem_id(question)),
@@ -114,15 +141,39 @@ def solution_and_answer(text: str) -> tuple[str, str]:
     return f"{_ANNOTATION.sub('', solution)}\nThe answer is $\\boxed{{{answer}}}$.", answer
 
 
+def distinct(problems: Sequence[Problem]) -> list[Problem]:
+    """The same problems; one whose id an earlier one has gets ``/2``, ``/3`` behind it.
+
+    For whoever files what a problem got under its id: under one id, one problem would get the other's verdict.
+    """
+    used: set[str] = set()
+    again = Counter[str]()
+    made = []
+    for problem in problems:
+        name = problem.id
+        while name in used:
+            again[problem.id] += 1
+            name = f"{problem.id}/{again[problem.id] + 1}"
+        used.add(name)
+        made.append(problem if name == problem.id else replace(problem, id=name))
+    return made
+
+
+def each_once(problems: Sequence[Problem]) -> list[Problem]:
+    """Each question once, its last line's solution; two questions of one id are told apart, as by :func:`distinct`."""
+    return distinct(list({(problem.id, canonical(problem.question)): problem for problem in problems}.values()))
+
+
 def first_of(row: dict[str, Any], fields: Sequence[str]) -> str:
     """The text of the first of these fields that has one; empty where none has."""
     return next((str(row[field]) for field in fields if str(row.get(field) or "").strip()), "")
 
 
 def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:
-    """One JSON object a line, the whole file or nothing; raises DataError where it cannot be written."""
+    """One JSON object a line, the whole file or nothing; its folder is made. Raises DataError where that fails."""
     part = path.with_name(f"{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         part.replace(path)
     except OSError as error:

@@ -16,6 +16,7 @@ import argparse
 import ast
 import re
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -96,7 +97,10 @@ def _program(solution: str) -> str | None:
     fenced = solution.startswith("```")
     body = program_of(solution, "release") if fenced else solution
     try:
-        calls = [node for node in ast.walk(ast.parse(body or "")) if isinstance(node, ast.Call)]
+        with warnings.catch_warnings():
+            # of words that look like Python: "2and 3"
+            warnings.simplefilter("ignore", SyntaxWarning)
+            calls = [node for node in ast.walk(ast.parse(body or "")) if isinstance(node, ast.Call)]
     except (SyntaxError, ValueError, RecursionError):
         return None
     prints = any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls)

@@ -9,7 +9,7 @@ from dsm_repro.config.resolve import has_stage
 from dsm_repro.config.schema import Config
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.reasoning.problemset import load_problems
+from dsm_repro.reasoning.problemset import each_once, load_problems
 from dsm_repro.rl.difficulty.band import read
 
 #: added to ``problems.seed``: RL draws its own questions of the training split, not SFT's in SFT's order
@@ -43,7 +43,7 @@ def candidates(config: Config) -> list[Problem]:
     """
     count = config.difficulty.questions
     questions = load_problems(config.problems, "rl", count, config.problems.seed + SEED_OFFSET)
-    distinct = list({question.id: question for question in questions}.values())
+    distinct = each_once(questions)
     if len(distinct) < config.rl.questions_per_step:
         raise ConfigError(
             f"difficulty.questions={count}: {len(distinct)} questions are there, and one step explores "

@@ -90,6 +90,14 @@ def test_impossible_value_is_one_line(sound: Config, changes: dict[str, object],
         ({"scale.models.coder.path": "./weights"}, ["scale.models.coder.path=./weights", "no such folder"]),
         ({"scale.models.coder.path": "/no/such/model"}, ["scale.models.coder.path=/no/such/model"]),
         ({"problems.source": "jsonl", "problems.train_path": __file__}, ["problems.test_path: no file given"]),
+        (
+            {"problems.source": "jsonl", "problems.test_path": __file__, "problems.train_path": "data/mine.jsonl"},
+            ["problems.train_path=data/mine.jsonl: no such file", "Give a file; docs/data.md"],
+        ),
+        (
+            {"problems.source": "jsonl", "problems.test_path": __file__, "problems.train_path": "d/gsm8k/train.jsonl"},
+            ["published openai/gsm8k --name main --split train --out d/gsm8k/train.jsonl)", "DSM_DATA"],
+        ),
     ],
     ids=lambda value: str(value)[:50],
 )

@@ -35,7 +35,7 @@ def run(root: Path, *words: str) -> None:
 
 def test_the_tests_of_the_examples_pass(extended: Path) -> None:
     tests = sorted(str(path.relative_to(extended)) for path in (extended / "tests").rglob("test_*.py"))
-    assert len(tests) == 3
+    assert len(tests) == 4
     run(extended, "pytest", "-c", "/dev/null", "--rootdir", ".", "-p", "no:cacheprovider", *tests)
 
 

@@ -90,6 +90,21 @@ def test_rows_of_the_release_and_of_the_hub_are_read(task: str) -> None:
         assert (problem.answer, problem.category, problem.level) == (answer, category, level)
 
 
+@pytest.mark.parametrize(
+    ("given", "gold"),
+    [
+        ("$12,345,678", "$12345678"),
+        ("-1,004.5", "-1004.5"),
+        ("(3, -1)", "(3, -1)"),
+        ("(1,200)", "(1,200)"),
+        ("1, 2, 300", "1, 2, 300"),
+        ("1,2", "1,2"),
+    ],
+)
+def test_a_gold_loses_the_separators_of_thousands_and_no_other_comma(given: str, gold: str) -> None:
+    assert suite.BENCHMARKS["gsm8k"].read({"question": "q", "answer": given}).answer == gold
+
+
 def test_every_benchmark_has_rows_above_and_a_task_of_lm_eval() -> None:
     assert {b.whole or task for task, b in suite.BENCHMARKS.items()} == set(ROWS)
     named = {}
@@ -200,6 +215,23 @@ def test_problems_with_one_id_are_told_apart(tmp_path: Path) -> None:
     assert len(set(ids)) == 3 and ids[1] == f"{ids[0]}/2"
 
 
+def test_questions_of_one_id_in_a_test_set_of_the_arms_own_each_have_their_verdict(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"id": "1", "question": "1+1?", "answer": "2"}, {"id": "1", "question": "2+2?", "answer": "4"},
+            {"id": "2", "question": "3+3?", "answer": "6"}]  # fmt: skip
+    path = written(tmp_path, "own", rows)
+    answering(monkeypatch, lambda question: question != "2+2?")
+    settings = config(
+        tmp_path, "problems.source=jsonl", f"problems.test_path={path}", "evaluation.tasks=[miniature]",
+        "pretrain=none", "sft=none", "rl=none", "prompts=release",
+    )  # fmt: skip
+    record = evaluated(settings, tmp_path / "out", model_folder)["results"]["cot"]
+    samples = [json.loads(line) for line in (tmp_path / "out" / "samples.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["correct"]) for row in samples] == [("1", True), ("1/2", False), ("2", True)]
+    assert record["accuracy"] == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize(
     ("task", "row", "said"),
     [
@@ -207,12 +239,23 @@ def test_problems_with_one_id_are_told_apart(tmp_path: Path) -> None:
         ("sat", {"question": "q", "options": "A) 1", "Answer": "both"}, r"answer 'both' is none of A, B"),
         ("cmath", {"question": "q"}, r"KeyError\('golden'\); it has: question\)\. CMATH: ``question``, ``golden``"),
         ("svamp", {"question": " ", "answer": "1"}, "an empty question or answer"),
+        ("svamp", {"question": "q", "answer": None}, r"answer=None: not a text or a number"),
+        ("ocw", {"problem": "p", "solution": "s", "answer": None}, r"answer=None: not a text or a number"),
+        ("cmath", {"question": "q", "golden": None}, r"golden=None: not a text or a number"),
     ],
 )
 def test_a_row_that_does_not_fit_is_refused_with_its_place(tmp_path: Path, task: str, row: Any, said: str) -> None:
     written(tmp_path, task, [row])
     with pytest.raises(DataError, match=said):
         suite.load(config(tmp_path), task)
+
+
+def test_a_file_that_is_not_utf_8_is_named_with_the_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "gsm8k")
+    path.write_bytes(path.read_bytes() + '{"question": "Où ?", "answer": "1"}\n'.encode("latin-1"))
+    number = len(ROWS["gsm8k"]) + 1
+    with pytest.raises(DataError, match=rf"test\.jsonl, line {number}: not UTF-8 \(byte 0xf9 .*Save the file as UTF-8"):
+        suite.load(config(tmp_path), "gsm8k")
 
 
 def test_unknown_tasks_and_tasks_without_data_are_refused(tmp_path: Path) -> None:
@@ -244,6 +287,26 @@ def test_chinese_questions_get_the_chinese_wording_of_the_release() -> None:
         ("综上，选 A。", "A"),
         ("(E)", "E"),
         ("A good question about CAB", None),
+        ("Answer: C", "C"),
+        ("**Answer: C**", "C"),
+        ("**Answer**:\n(C)", "C"),
+        ("答案：C", "C"),
+        ("答案为\n\nC", "C"),
+        ("The correct option is C.", "C"),
+        ("因此正确选项为C", "C"),
+        ("hence C", "C"),
+        ("Therefore, option (C) is correct.", "C"),
+        ("故选C．", "C"),
+        # other options are spoken of, before and after
+        ("选项A错误，选项D错误，所以C正确", "C"),
+        ("答案是(C)，选项D错误", "C"),
+        ("不选A，选C。", "C"),
+        ("The answer is not A but C.", "C"),
+        ("The answer is C. Let me check that the answer is right. A circle has none.", "C"),
+        # a letter that is no answer: of the next sentence, of a formula
+        ("The answer is not clear. A triangle has 3 sides.", None),
+        ("so A is the midpoint, therefore B = 3", None),
+        ("所以A=3，选项D错误", None),
     ],
 )
 def test_a_choice_is_the_letter_named_last(text: str, answer: str | None) -> None:
@@ -260,6 +323,7 @@ def test_a_program_that_prints_a_choice_names_its_letter() -> None:
         ("99-90=9。所以答案是：9。", "9"),
         ("所以答案是：$\\frac{1}{2}$。", "\\frac{1}{2}"),
         ("答案是 3，再看 \\boxed{4}", "4"),
+        ("答案：$\\frac{1}{2}$", "\\frac{1}{2}"),
         ("一共 12 个", "12"),
     ],
 )

@@ -6,10 +6,11 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig
 from dsm_repro.config.schema import Config, SeedsConfig
 from dsm_repro.config.training_schema import MixConfig, PretrainConfig, SourceSpec
@@ -17,6 +18,7 @@ from dsm_repro.config.validate import faults
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pretraining import base_stage, prior_stage, stage
 from dsm_repro.reasoning.benchmarks import load_own
+from dsm_repro.training.planning import parameters
 
 TINY = TinyModelConfig(
     hidden_size=32,
@@ -123,6 +125,42 @@ def test_published_weights_are_loaded_and_stored(base: Path, tmp_path: Path) -> 
     base_stage.STAGE.run(ctx)
     assert files(ctx.out / "model") == files(base / "model")
     assert base_stage.inputs(made) == (base / "model",)
+
+
+#: of TINY, as one would declare it of published weights
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32, "layers": 2, "intermediate_size": 64, "vocab_size": 300, "heads": 2, "tied": True,
+}  # fmt: skip
+
+
+def declaring(base: Path, **fields: Any) -> Config:
+    return config(scale=replace(config().scale, models={"coder": ModelSpec(path=str(base / "model"), **fields)}))
+
+
+def test_weights_of_the_declared_shape_are_stored_as_those_that_declare_none(base: Path, tmp_path: Path) -> None:
+    ctx = context(declaring(base, **SHAPE), tmp_path)
+    base_stage.STAGE.run(ctx)
+    assert files(ctx.out / "model") == files(base / "model")
+    counted = json.loads((ctx.out / "record.json").read_text())["parameters"]
+    assert parameters(ctx.config.scale.models["coder"]) == counted
+    # a number of weights may be a round one
+    base_stage.STAGE.run(context(declaring(base, parameters=round(counted * 1.01)), tmp_path / "round"))
+
+
+@pytest.mark.parametrize(
+    ("field", "declared"),
+    [
+        ("hidden_size", 33), ("layers", 28), ("vocab_size", 32_000), ("intermediate_size", 1), ("heads", 1),
+        ("kv_heads", 1), ("tied", False), ("biases", True), ("parameters", 7_000_000_000),
+    ],
+)  # fmt: skip
+def test_weights_of_another_shape_than_declared_are_refused(
+    base: Path, tmp_path: Path, field: str, declared: Any
+) -> None:
+    made = declaring(base, **{**SHAPE, "kv_heads": 2, field: declared})
+    with pytest.raises(DataError, match=rf"\(scale\.models\.coder\.{field}={declared}, found \w+\).*Set scale\.models"):
+        base_stage.STAGE.run(context(made, tmp_path))
+    assert base_stage.identity(made) == base_stage.identity(declaring(base))
 
 
 def test_a_model_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:

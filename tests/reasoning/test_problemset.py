@@ -12,7 +12,7 @@ from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.schema import Config
 from dsm_repro.config.training_schema import ProblemsConfig
 from dsm_repro.reasoning.benchmarks import require_disjoint
-from dsm_repro.reasoning.problemset import load_problems, problem_files
+from dsm_repro.reasoning.problemset import distinct, each_once, load_problems, problem_files
 
 GSM8K = {
     "question": "Natalia sold clips to 48 friends in April and half as many in May. How many in all?",
@@ -60,10 +60,45 @@ def test_reinforcement_learning_may_have_questions_of_its_own(tmp_path: Path) ->
         require_disjoint(arm, "rl")
 
 
-@pytest.mark.parametrize("line", ['{"question": "no answer"}', "[1, 2]", "{broken", '"text"'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"question": "no answer"}', "[1, 2]", "{broken", '"text"', '{"question": "1+1?", "answer": null}',
+        '{"question": null, "answer": 2}', '{"question": "1+1?", "answer": " "}', '{"question": "1+1?", "answer": [2]}',
+        '{"question": "1+1?", "answer": "It is 2.\\n####"}', '{"question": "1+1=2?", "answer": true}',
+    ],
+)  # fmt: skip
 def test_a_bad_line_is_named_with_file_and_number(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataError, match=r"a\.jsonl, line 2"):
         load_problems(write(tmp_path / "a.jsonl", GSM8K, line), "train", None, 0)
+
+
+def test_a_null_answer_is_named_with_its_value(tmp_path: Path) -> None:
+    row = {"question": "1+1?", "answer": None}
+    with pytest.raises(DataError, match=r"line 1: .*answer=None: not a text or a number.*Correct the line"):
+        load_problems(write(tmp_path / "a.jsonl", row), "train", None, 0)
+
+
+def test_bytes_that_are_not_utf_8_are_named_with_key_file_and_line(tmp_path: Path) -> None:
+    config = write(tmp_path / "a.jsonl", GSM8K)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(path.read_bytes() + '{"question": "Où ?", "answer": "1"}\n'.encode("latin-1"))
+    with pytest.raises(DataError, match=r"problems\.test_path=.*a\.jsonl, line 2: not UTF-8 \(byte 0xf9 at 15\)"):
+        load_problems(config, "test", None, 0)
+
+
+def test_equal_ids_are_told_apart_and_no_other_id_is_touched(tmp_path: Path) -> None:
+    rows = [{"id": name, "question": f"{n}?", "answer": n} for n, name in enumerate(("1", "1", "1/2", "2", "1"))]
+    problems = load_problems(write(tmp_path / "a.jsonl", *rows), "test", None, 0)
+    assert [problem.id for problem in distinct(problems)] == ["1", "1/2", "1/2/2", "2", "1/3"]
+    assert distinct(problems[2:4]) == problems[2:4]
+
+
+def test_each_question_once_is_by_question_where_two_have_one_id(tmp_path: Path) -> None:
+    rows = [("1", "1+1?"), ("1", "2+2?"), ("2", "1+1 ?"), ("2", "1+1  ?")]
+    config = write(tmp_path / "a.jsonl", *({"id": i, "question": q, "answer": 2} for i, q in rows))
+    found = each_once(load_problems(config, "train", None, 0))
+    assert [(problem.id, problem.question) for problem in found] == [("1", "1+1?"), ("1/2", "2+2?"), ("2", "1+1  ?")]
 
 
 def test_a_missing_or_empty_file_and_an_unknown_source(tmp_path: Path) -> None:

@@ -127,6 +127,18 @@ def test_the_band_holds_its_ends_and_keeps_the_order(tmp_path: Path) -> None:
     assert explored(tmp_path, made, [0, 1, 10, 8, 9, 5, 0]) == ids[1:3]
 
 
+def test_two_questions_of_one_id_are_both_tried_and_one_with_two_solutions_once(tmp_path: Path) -> None:
+    made = config()
+    lines = [("1", "1+1?"), ("1", "2+2?"), ("3", "3+3?"), ("3", "3+3?")]
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps({"id": i, "question": q, "answer": "2"}) + "\n" for i, q in lines))
+    made.problems.source, made.problems.train_path = "jsonl", str(path)
+    made.rl.questions_per_step = 3
+    assert [question.question for question in candidates(made)] == ["1+1?", "2+2?", "3+3?"]
+    made.difficulty.at_least, made.difficulty.at_most = 0.1, 0.9
+    assert explored(tmp_path, made, [1, 2, 1]) == ["1", "1/2", "3"]
+
+
 def test_too_few_in_the_band_names_the_keys(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"at_least=0\.1, difficulty\.at_most=0\.8: of 7 questions .* 1 lie between"):
         explored(tmp_path, config(), [0, 1, 3, 3, 0, 0, 0])

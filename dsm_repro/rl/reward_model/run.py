@@ -15,7 +15,7 @@ from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning import formats
 from dsm_repro.reasoning.grading import Grader
-from dsm_repro.reasoning.problemset import load_problems
+from dsm_repro.reasoning.problemset import each_once, load_problems
 from dsm_repro.rl import accounting
 from dsm_repro.rl.reward_model import assess, examples, model
 from dsm_repro.rl.reward_model.examples import Example
@@ -73,7 +73,7 @@ def build(ctx: StageContext, start: Path, completer: Path) -> None:
 def _questions(ctx: StageContext) -> list[Problem]:
     config, count = ctx.config, ctx.config.reward_model.questions
     problems = load_problems(config.problems, "train", count, config.problems.seed + SEED_OFFSET)
-    distinct = list({problem.id: problem for problem in problems}.values())
+    distinct = each_once(problems)
     if len(distinct) < 2:
         raise ConfigError(
             f"reward_model.questions={count}: {len(distinct)} questions are there, and one is held out. Give more."
