@@ -22,7 +22,7 @@ def _banner(sweep: Sweep) -> str:
     scales = set(sweep.scale.split(", "))
     if not scales & _SMALL_SCALES:
         return ""
-    which = "smoke run (a few steps of each stage, to see that everything works)" if scales == {"smoke"} else "miniature"
+    which = "smoke run (a few steps of each stage, to see it work)" if scales == {"smoke"} else "miniature"
     return (
         f"This is the {which}: tiny models trained on made problems. Its numbers are not comparable to the paper's "
         "in size; only the direction of a difference can be looked at."
