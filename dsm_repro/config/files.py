@@ -39,9 +39,8 @@ def _no_problems(key: str, path: str) -> Iterator[str]:
         yield f"{key}: no file given. Set {key}=FILE."
     elif not Path(path).expanduser().is_file():
         command = MADE_BY.get("/".join(Path(path).parts[-2:]))
-        fix = (
-            f"Make it ({command} --out {path}) or set DSM_DATA to the folder that has it" if command else "Give a file"
-        )
+        made = f"mkdir -p {Path(path).parent}; {command} --out {path}"
+        fix = f"Make it ({made}) or set DSM_DATA to the folder that has it" if command else "Give a file"
         yield f"{key}={path}: no such file (seen from {Path.cwd()}). {fix}; docs/data.md says where problems come from."
 
 

@@ -170,11 +170,12 @@ def first_of(row: dict[str, Any], fields: Sequence[str]) -> str:
 
 
 def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:
-    """One JSON object a line, the whole file or nothing; its folder is made. Raises DataError where that fails."""
+    """One JSON object a line, the whole file or nothing; raises DataError where it cannot be written."""
     part = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        raise DataError(f"--out={path}: cannot be written ({error.strerror}). Give another file.") from error
+        raise DataError(
+            f"--out={path}: cannot be written ({error.strerror}). Make its folder, or give another file."
+        ) from error

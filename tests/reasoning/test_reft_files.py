@@ -33,7 +33,7 @@ def test_words_and_programs_of_one_question_are_one_line(tmp_path: Path) -> None
         ("svamp_13", "2 and 2?", "4.0", "def solution():\n    result = 2 + 2\n    return result"),
         ("svamp_0", "1 and 1?", "2.0", "import math\ndef solution():\n    return 1 + 1"),
     )
-    out = tmp_path / "svamp" / "train.jsonl"
+    out = tmp_path / "train.jsonl"
     assert main([words, programs, "--out", str(out)]) == 0
     first, second = read(out)
     assert list(first) == ["id", "question", "answer", "cot", "pot"] and first["answer"] == "2.0"
