@@ -181,10 +181,10 @@ class Store:
                 shutil.rmtree(staging.path)
 
     def read_error(self, stage: str, key: str) -> dict[str, Any] | None:
-        """What stopped the stage the last time (message, type, traceback), or None."""
+        """What stopped the stage the last time (what ``pipeline.worker.write_error`` notes), or None."""
         try:
             error = json.loads(self.staging(stage, key).error.read_bytes())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        except (OSError, ValueError):
             return None
         return error if isinstance(error, dict) else None
 

@@ -27,7 +27,6 @@ import shutil
 import sys
 import time
 import traceback
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -258,14 +257,25 @@ def _make_room(staging: Staging) -> None:
         shutil.rmtree(staging.out, ignore_errors=True)
 
 
-def write_error(staging: Staging, error: Exception) -> None:
-    """Note in the stage's ``error.json`` why there is no artifact."""
-    trace = "".join(traceback.format_exception(error))
-    value = {"message": str(error) or type(error).__name__, "type": type(error).__name__, "traceback": trace}
-    # on a full disk another process may have taken the room for the note; the error itself is raised in any case
-    with suppress(OSError):
+def write_error(staging: Staging, error: Exception) -> bool:
+    """Note in the stage's ``error.json`` why there is no artifact; returns whether that could be written.
+
+    ``actionable``: the message says all that a user needs. ``time`` tells the note from an earlier one like it.
+    """
+    value = {
+        "message": str(error) or type(error).__name__,
+        "type": type(error).__name__,
+        "actionable": isinstance(error, DsmError),
+        "traceback": "".join(traceback.format_exception(error)),
+        "time": time.time(),
+    }
+    try:  # on a full disk another process may have taken the room for the note
+        staging.path.mkdir(parents=True, exist_ok=True)
         staging.reserve.unlink(missing_ok=True)
         write_text(staging.error, json.dumps(value, indent=1))
+    except OSError:
+        return False
+    return True
 
 
 def main(arguments: list[str]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -55,10 +56,15 @@ class DsmSweeper(Sweeper):
         outcome = execute(sweep, dict(self.registry) or stages.registry(), self._launch)
         for arm, seed, stage, message in outcome.failures:
             print(f"failed: {arm}, seed {seed}, stage {stage}: {message}", file=sys.stderr)
+        if outcome.unwritten:
+            print(f"failed: {outcome.unwritten}", file=sys.stderr)
+            sys.exit(outcome.exit_code)
         if outcome.preempted:
             print(f"preempted: {outcome.name} goes on with the same command", file=sys.stderr)
             sys.exit(outcome.exit_code)
-        if not outcome.executed and not outcome.failures:
+        if not outcome.finished and not outcome.failures:
+            print(f"not finished: {outcome.name} goes on with the same command", file=sys.stderr)
+        elif not outcome.executed and not outcome.failures:
             print(f"{outcome.name}: 0 stages to do, all are in the store")
         until = sweep.arms[0].config.until
         if until is None and self.report:
@@ -77,7 +83,10 @@ class DsmSweeper(Sweeper):
         assert self.hydra_config is not None
         store = quoted(str(specs[0].parent.parent))
         jobs = [[f"worker_spec={quoted(str(path))}", f"paths.store={store}"] for path in specs]
-        self._launcher(min(workers, len(specs))).launch(jobs, initial_job_idx=first)
+        for job in self._launcher(min(workers, len(specs))).launch(jobs, initial_job_idx=first):
+            # what it could not note, on a full disk say; Hydra would keep it to itself
+            if job.status is JobStatus.FAILED:
+                raise job._return_value
 
     def _launcher(self, at_once: int) -> Launcher:
         """The configured launcher; joblib is given no more processes than stages, and is not started for one."""
