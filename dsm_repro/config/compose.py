@@ -113,9 +113,15 @@ def search_path_override() -> str:
 
 
 def translate(overrides: Sequence[str]) -> list[str]:
-    """``sweep=NAME`` in Hydra's spelling; raises ConfigError for a sweep that has no file."""
+    """``sweep=NAME`` in Hydra's spelling; raises ConfigError for a sweep that has no file, or another search path."""
     translated = []
     for override in overrides:
+        if override.lstrip("+~").startswith("hydra.searchpath"):
+            # Hydra does not pass it on to a sweeper, which composes the arms
+            raise ConfigError(
+                f"{override}: levels and sweeps are read from {conf_dir()} and {sweeps_root() / 'sweeps'} alone. Put "
+                "the file there, or set its keys one by one."
+            )
         if override.startswith("sweep="):
             name = override.removeprefix("sweep=").removesuffix(".yaml")
             if name not in sweep_names():

@@ -41,7 +41,8 @@ from dsm_repro.pipeline.identity import description, digest_of, key_of
 from dsm_repro.pipeline.preemption import EXIT_CODE, Preempted, Watch, heeded, watching
 from dsm_repro.pipeline.progress import ProgressWriter
 from dsm_repro.pipeline.stage import Stage, StageContext
-from dsm_repro.pipeline.store import FULL_DISK_ERRNOS, Staging, Store, disk_full, explained, write_text
+from dsm_repro.pipeline.staging import Staging
+from dsm_repro.pipeline.store import FULL_DISK_ERRNOS, Store, disk_full, explained, write_text
 from dsm_repro.pipeline.tracker import tracked
 
 #: what numerical libraries read when they are loaded
@@ -124,7 +125,7 @@ def run_spec(spec: Spec) -> str:
     if store.has(spec.stage, spec.key) and not staging.path.exists():
         return "hit"
     stop = Path(spec.stop) if spec.stop else None
-    with watching(stop) as watch, store.lock(spec.stage, spec.key) as staging:
+    with watching(stop) as watch, store.lock(spec.stage, spec.key, watch.check) as staging:
         if store.has(spec.stage, spec.key):
             store.clear_staging(spec.stage, spec.key)
             return "hit"
@@ -263,12 +264,10 @@ def write_error(staging: Staging, error: Exception) -> bool:
     ``actionable``: the message says all that a user needs. ``time`` tells the note from an earlier one like it.
     """
     value = {
-        "message": str(error) or type(error).__name__,
-        "type": type(error).__name__,
-        "actionable": isinstance(error, DsmError),
-        "traceback": "".join(traceback.format_exception(error)),
+        "message": str(error) or type(error).__name__, "type": type(error).__name__,
+        "actionable": isinstance(error, DsmError), "traceback": "".join(traceback.format_exception(error)),
         "time": time.time(),
-    }
+    }  # fmt: skip
     try:  # on a full disk another process may have taken the room for the note
         staging.path.mkdir(parents=True, exist_ok=True)
         staging.reserve.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -17,6 +17,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from dsm_repro.config.compose import Sweep
 
 
 @dataclass
@@ -53,6 +56,7 @@ class DsmSweeper(Sweeper):
         from dsm_repro.pipeline.sweeper import execute
 
         sweep = expand(arguments)
+        self._note_shared_gpu(sweep)
         outcome = execute(sweep, dict(self.registry) or stages.registry(), self._launch)
         for arm, seed, stage, message in outcome.failures:
             print(f"failed: {arm}, seed {seed}, stage {stage}: {message}", file=sys.stderr)
@@ -76,6 +80,20 @@ class DsmSweeper(Sweeper):
             for artifact in outcome.artifacts:
                 print(f"{until}: {artifact}")
         sys.exit(outcome.exit_code)
+
+    def _note_shared_gpu(self, sweep: "Sweep") -> None:
+        """Joblib's processes are all given the same devices; it may be meant, so it is said and not refused."""
+        from dsm_repro.pipeline.device import kind_of
+        from dsm_repro.pipeline.plan import workers_of
+
+        assert self.hydra_config is not None
+        launcher = self.hydra_config.hydra.runtime.choices.get("hydra/launcher")
+        if launcher == "joblib" and workers_of(sweep) > 1 and kind_of(sweep.arms[0].config.execution) == "cuda":
+            print(
+                f"note: {workers_of(sweep)} stages at once will share one GPU, each with the memory that the plan "
+                "names. If that runs out, set execution.workers=1, or use a launcher that gives each stage its own.",
+                file=sys.stderr,
+            )
 
     def _launch(self, specs: Sequence[Path], first: int, workers: int) -> None:
         from dsm_repro.config.compose import quoted
