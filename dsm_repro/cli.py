@@ -162,7 +162,7 @@ def _run(options: argparse.Namespace) -> int:
     from dsm_repro.config import compose
     from dsm_repro.config.messages import explain_hydra_error
     from dsm_repro.config.paths import conf_dir
-    from dsm_repro.pipeline.sweeper import run_task
+    from dsm_repro.pipeline.task import run_task
 
     compose.register_schema()
     overrides = compose.translate(options.overrides)
@@ -225,8 +225,14 @@ def _report(options: argparse.Namespace) -> int:
     from dsm_repro.reporting.render import render_sweep
 
     wanted = [word.removeprefix("sweep=") for word in options.overrides if word.startswith("sweep=")]
-    # what was run is in the store; of the configuration a report takes where that is
-    config = compose([word for word in options.overrides if not word.startswith(("sweep=", "sweep."))])
+    rest = [word for word in options.overrides if not word.startswith("sweep=")]
+    for word in rest:
+        if word.partition("=")[0] not in ("paths.store", "paths.reports"):
+            raise ConfigError(
+                f"{word}: a report shows what was run, and takes nothing but sweep=NAME, paths.store=… and "
+                f"paths.reports=…. Run the sweep with it: dsm run sweep=NAME {word}"
+            )
+    config = compose(rest)
     store = store_dir(config)
     known = sweeps_in(store)
     for name in wanted:

@@ -23,6 +23,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dsm_repro.config import undoing
 from dsm_repro.config.composition import composed, parsed
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.factor import HOW_AND_WHERE, differing, under
@@ -31,6 +32,7 @@ from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
 from dsm_repro.config.resolve import STAGE_ORDER
 from dsm_repro.config.schema import Config
 from dsm_repro.config.sweep_schema import ReplicatesConfig, SweepConfig
+from dsm_repro.config.undoing import key_of
 
 #: those that draw at random: replicates start at one of them
 SEEDED_STAGES = tuple(stage for stage in STAGE_ORDER if stage != "crawl")
@@ -100,10 +102,6 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     return [parsed(line) for line in overrides]
 
 
-def _key(override: Override) -> str:
-    return override.key_or_group.replace("/", ".")
-
-
 def quoted(text: str) -> str:
     """A value for an override, whatever characters it holds."""
     return "'" + text.replace("'", "\\'") + "'"
@@ -115,9 +113,15 @@ def search_path_override() -> str:
 
 
 def translate(overrides: Sequence[str]) -> list[str]:
-    """``sweep=NAME`` in Hydra's spelling; raises ConfigError for a sweep that has no file."""
+    """``sweep=NAME`` in Hydra's spelling; raises ConfigError for a sweep that has no file, or another search path."""
     translated = []
     for override in overrides:
+        if override.lstrip("+~").startswith("hydra.searchpath"):
+            # Hydra does not pass it on to a sweeper, which composes the arms
+            raise ConfigError(
+                f"{override}: levels and sweeps are read from {conf_dir()} and {sweeps_root() / 'sweeps'} alone. Put "
+                "the file there, or set its keys one by one."
+            )
         if override.startswith("sweep="):
             name = override.removeprefix("sweep=").removesuffix(".yaml")
             if name not in sweep_names():
@@ -178,14 +182,15 @@ def _from_file(name: str, user: list[Override]) -> Sweep:
         raise ConfigError(f"sweeps/{name}.yaml: sweep.arms is empty. Name at least one arm with its overrides.")
     stages = _replicated_stages(claim.replicates, name)
     for override in user:
-        if _key(override) in {f"seeds.{stage}" for stage in stages}:
+        if key_of(override) in {f"seeds.{stage}" for stage in stages}:
             raise ConfigError(
                 f"{override.input_line}: sweep={name} replicates from stage {claim.replicates.from_stage} on. "
                 f"Set sweep.replicates.seeds=[{override.get_value_element_as_str()}] instead."
             )
+    owns = {arm: undoing.without_overridden(arm, _parse(own), user, claim) for arm, own in claim.arms.items()}
+    _refuse_leaves_of_the_factor(name, user, claim)
     arms: list[Arm] = []
-    for arm_name, arm_lines in claim.arms.items():
-        own = _without_overridden(arm_name, _parse(arm_lines), user, claim)
+    for arm_name, own in owns.items():
         config = compose([*own, *lines, SWEEP_OVERRIDE + name])
         for seed in claim.replicates.seeds:
             seeds = replace(config.seeds, **dict.fromkeys(stages, seed))
@@ -205,30 +210,29 @@ def _replicated_stages(replicates: ReplicatesConfig, name: str) -> tuple[str, ..
     return SEEDED_STAGES[SEEDED_STAGES.index(replicates.from_stage) :]
 
 
-def _without_overridden(arm: str, own: list[Override], user: list[Override], claim: SweepConfig) -> list[str]:
-    """The arm's own overrides less those that the user overrides; raises ConfigError where that undoes the factor."""
-    kept = []
-    for override in own:
-        winner = next((u for u in user if under(_key(override), [_key(u)])), None)
-        if winner is None:
-            kept.append(override.input_line or "")
-        elif under(_key(override), claim.factor.split(",")):
-            raise ConfigError(
-                f"{winner.input_line}: sweep={claim.name} varies {claim.factor} between its arms (arm {arm} sets "
-                f"{override.input_line}). Leave it out, or run it alone: dsm run {winner.input_line}"
-            )
-    return kept
+def _refuse_leaves_of_the_factor(name: str, user: list[Override], claim: SweepConfig) -> None:
+    """Raise ConfigError for an override of what the levels of the arms make different."""
+    asked = undoing.touching(user, claim)
+    if not asked:
+        return
+    others = [override.input_line or "" for override in user if override not in asked]
+    try:
+        plain = {arm: compose([*own, *others, SWEEP_OVERRIDE + name]) for arm, own in claim.arms.items()}
+    except ConfigError:
+        # a value that the level leaves to the user: the arms do not differ in it, and the caller composes them with it
+        return
+    undoing.refuse_leaves(plain, asked, claim)
 
 
 def _from_product(user: list[Override]) -> Sweep:
     """The cross product of the overrides with several values; a varied seed gives replicates of the same arm."""
-    varied = [_key(override) for override in user if override.is_sweep_override()]
+    varied = [key_of(override) for override in user if override.is_sweep_override()]
     seed_key = next((key for key in varied if key == "seed" or key.startswith("seeds.")), "")
     named = [key for key in varied if key != seed_key]
     arms: list[Arm] = []
     compose_once = functools.cache(compose)
     for lines in BasicSweeper.split_arguments(user, max_batch_size=None)[0]:
-        values = {_key(override): override.get_value_element_as_str() for override in _parse(lines)}
+        values = {key_of(override): override.get_value_element_as_str() for override in _parse(lines)}
         others = tuple(line for line in lines if line.partition("=")[0] != seed_key)
         if seed_key in SEED_KEYS and values[seed_key].isdecimal() and not any("seed" in line for line in others):
             config = _reseeded(compose_once(others), seed_key, int(values[seed_key]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.schema import Config
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -32,9 +33,16 @@ def sweep_names() -> list[str]:
 
 def store_dir(config: Config) -> Path:
     """The artifact store (``paths.store``), absolute."""
-    return Path(config.paths.store).expanduser().absolute()
+    return _folder(config.paths.store, "paths.store", "DSM_STORE")
 
 
 def reports_dir(config: Config) -> Path:
     """The folder of rendered reports (``paths.reports``), absolute."""
-    return Path(config.paths.reports).expanduser().absolute()
+    return _folder(config.paths.reports, "paths.reports", "DSM_REPORTS")
+
+
+def _folder(path: str, key: str, variable: str) -> Path:
+    if not path.strip():
+        # an empty path is the current folder, which is hardly meant
+        raise ConfigError(f"{key}={path!r}: names no folder. Give one, or unset {variable} if it is set to nothing.")
+    return Path(path).expanduser().absolute()

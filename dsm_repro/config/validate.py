@@ -11,7 +11,9 @@ from dsm_repro.config.checks.comparisons import check_comparisons
 from dsm_repro.config.checks.corpus import check_corpus
 from dsm_repro.config.checks.evaluation import check_evaluation, check_sandbox_and_grader
 from dsm_repro.config.checks.execution import check_execution, check_until
+from dsm_repro.config.checks.places import check_places
 from dsm_repro.config.checks.rl import check_difficulty, check_reward, check_reward_model, check_rl
+from dsm_repro.config.checks.seeds import check_seeds
 from dsm_repro.config.checks.training import check_base, check_pretrain, check_problems, check_sft
 from dsm_repro.config.checks.words import Check
 from dsm_repro.config.compose import Sweep
@@ -65,6 +67,8 @@ def validate_sweep(sweep: Sweep) -> None:
 
     Whether files are there is another question (``config.files``): a plan can be made without them.
     """
+    check_seeds(sweep)
+    check_places(sweep)
     arms = sweep.first_of_each()
     for arm in arms:
         found = faults(arm.config)

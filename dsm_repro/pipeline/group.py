@@ -91,7 +91,7 @@ class Group:
 def _raised_here(note: Mapping[str, Any]) -> Exception:
     kind = Preempted if note["type"] == Preempted.__name__ else getattr(errors, note["type"], None)
     if kind is None:
-        kind = type(note["type"], (MemberError,), {})
+        kind = type(note["type"], (MemberError, DsmError) if note["actionable"] else (MemberError,), {})
     error: Exception = kind(note["message"])
     error.__cause__ = _Traceback(note["traceback"])
     return error

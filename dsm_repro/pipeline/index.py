@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,14 +53,18 @@ class Index:
         self.errors: dict[str, dict[str, str]] = {}
         self.executed = 0
         self._lock = threading.Lock()
-        self._previous = self._read()
-        same = self._previous.get("arms") is not None and self._stages(self._previous) == list(graph.arms)
-        self.started = str(self._previous["started"]) if same else _now()
+        self._previous = read_index(self.path)
+        same = [arm["stages"] for arm in self._previous.get("arms", ())] == list(graph.arms)
+        self.started = str(self._previous.get("started", _now())) if same else _now()
         self.finished: str | None = None
 
     @property
     def all_hit(self) -> bool:
         return all(state == HIT for state in self.states.values())
+
+    @property
+    def all_finished(self) -> bool:
+        return all(state in FINISHED for state in self.states.values())
 
     @property
     def already_complete(self) -> bool:
@@ -71,35 +77,44 @@ class Index:
             and [_said(arm) for arm in told["arms"]] == [_said(arm) for arm in self.arms()]
         )
 
-    def set(self, node: Node, state: str, error: dict[str, str] | None = None) -> bool:
-        """Note a state and write the file if it is new; returns whether it was."""
+    def set(
+        self, node: Node, state: str, error: dict[str, str] | None = None, after: Sequence[str] | None = None
+    ) -> bool:
+        """Note a state and write the file if it is new; returns whether it was. ``after``: only from one of those."""
         with self._lock:
-            if self.states[node.id] == state:
+            now = self.states[node.id]
+            if now == state or (after is not None and now not in after):
                 return False
             self.states[node.id] = state
             if error is not None:
                 self.errors[node.id] = error
-            self._write()
+            # stages that run are worth more than the file; what it lacks is written at the next change, or at the end
+            with suppress(OSError):
+                self._write()
             return True
 
     def begin(self) -> None:
-        try:
-            with explained(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self._lock:
-                    self._write()
-        except OSError as error:
-            raise StoreError(
-                f"{self.path}: cannot be written ({error.strerror}). Set paths.store (DSM_STORE) to a folder that can."
-            ) from error
+        """Write the index for the first time. Raises StoreError where that cannot be."""
+        with self._lock, written(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._write()
 
-    def end(self) -> None:
-        """Write the index for the last time; ``finished`` is set where every arm is."""
-        with self._lock, explained(self.path):
+    def end(self) -> str:
+        """Write the index for the last time; ``finished`` is set where every arm is.
+
+        Returns what is to be said where that cannot be, and "" otherwise: an error would hide the one that ended the
+        run.
+        """
+        with self._lock:
             for id, state in self.states.items():
                 self.states[id] = WAITING if state == RUNNING else state
-            self.finished = _now() if all(state in FINISHED for state in self.states.values()) else None
-            self._write()
+            self.finished = _now() if self.all_finished else None
+            try:
+                with written(self.path):
+                    self._write()
+            except StoreError as error:
+                return str(error)
+        return ""
 
     def error_of(self, arm: int) -> dict[str, str] | None:
         """What stopped an arm: the error of its first failed stage."""
@@ -142,17 +157,40 @@ class Index:
     def _write(self) -> None:
         write_text(self.path, json.dumps(self.state(), indent=1))
 
-    def _read(self) -> dict[str, Any]:
-        """The index of an earlier run; empty where there is none that can be read, for it is made anew."""
-        try:
-            told = json.loads(self.path.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return {}
-        return told if isinstance(told, dict) and isinstance(told.get("arms"), list) else {}
 
-    @staticmethod
-    def _stages(told: dict[str, Any]) -> list[Any]:
-        return [arm.get("stages") for arm in told["arms"]]
+def read_index(path: Path) -> dict[str, Any]:
+    """The index of an earlier run; empty where there is none, or what is there is none: then it is made anew.
+
+    Raises StoreError where something is there that cannot be read.
+    """
+    try:
+        told = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        # that the folder is none is said when the index is written
+        return {}
+    except OSError as error:
+        raise StoreError(
+            f"{path}: the sweep's index cannot be read ({error.strerror}). Let this user read it, or move it away: it "
+            "is made anew."
+        ) from error
+    arms = told.get("arms") if isinstance(told, dict) else None
+    sound = isinstance(arms, list) and all(
+        isinstance(arm, dict) and isinstance(arm.get("stages"), dict) and isinstance(arm.get("config"), dict)
+        for arm in arms
+    )
+    return told if sound else {}
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Whatever keeps a file of the index from being written is a StoreError."""
+    try:
+        with explained(path):
+            yield
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror}). Set paths.store (DSM_STORE) to a folder that can."
+        ) from error
 
 
 def _said(arm: dict[str, Any]) -> dict[str, Any]:

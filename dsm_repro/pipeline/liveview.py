@@ -27,6 +27,7 @@ POLL_SECONDS = 0.5
 #: between two plain lines about the same stages
 PLAIN_SECONDS = 10.0
 
+UNDER_WAY = (WAITING, RUNNING)
 SYMBOLS = {
     HIT: "[green]stored[/]", DONE: "[green]done[/]", RUNNING: "[yellow]running[/]", WAITING: "[dim]waiting[/]",
     FAILED: "[bold red]failed[/]", BLOCKED: "[red]blocked[/]", PREEMPTED: "[yellow]preempted[/]",
@@ -105,7 +106,7 @@ class LiveView:
 
     @contextmanager
     def watching(self, nodes: Sequence[Node]) -> Iterator[None]:
-        """Show these stages as they run, and how they ended."""
+        """Show these stages as they run, and how they ended; that is to be noted inside."""
         self._watched = list(nodes)
         try:
             yield
@@ -113,8 +114,8 @@ class LiveView:
             watched, self._watched = self._watched, []
             for node in watched:
                 if self._live is None:
-                    there = self._index.store.path(node.stage, node.key).exists()
-                    self._say(f"{'done' if there else 'failed'}: {self._name(node)}")
+                    state = self._index.states[node.id]
+                    self._say(f"{'not finished' if state in UNDER_WAY else state}: {self._name(node)}")
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
@@ -130,10 +131,10 @@ class LiveView:
 
     def _notice(self, node: Node) -> None:
         """Move a watched stage from waiting to running, and from running to done as it is published."""
-        state = self._index.states[node.id]
-        if state in (WAITING, RUNNING) and self._index.store.path(node.stage, node.key).exists():
-            self._index.set(node, DONE)
-        elif state == WAITING and node.id in self._progress and self._index.set(node, RUNNING) and self._live is None:
+        # the sweep itself notes how stages ended, at any moment, and has the last word
+        if self._index.store.path(node.stage, node.key).exists():
+            self._index.set(node, DONE, after=UNDER_WAY)
+        elif node.id in self._progress and self._index.set(node, RUNNING, after=(WAITING,)) and self._live is None:
             self._say(f"start: {self._name(node)}")
 
     def _name(self, node: Node) -> str:

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dsm_repro.config.container import from_container
+from dsm_repro.config.errors import DsmError
 from dsm_repro.pipeline.cost import Cost
 from dsm_repro.pipeline.group import Group
 from dsm_repro.pipeline.preemption import Preempted, Watch
@@ -60,7 +61,10 @@ def main(arguments: list[str]) -> int:
             write_text(group.cost, json.dumps(cost.state()))
     except Exception as error:
         trace = "".join(traceback.format_exception(error))
-        note = {"message": str(error), "type": type(error).__name__, "traceback": trace, "time": time.time()}
+        note = {
+            "message": str(error), "type": type(error).__name__, "actionable": isinstance(error, DsmError),
+            "traceback": trace, "time": time.time(),
+        }  # fmt: skip
         write_text(group.error(rank), json.dumps(note))
         print(error if isinstance(error, Preempted) else trace, file=sys.stderr)
         return 1

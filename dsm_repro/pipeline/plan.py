@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dsm_repro.config.compose import Sweep
+from dsm_repro.config.errors import StoreError
 from dsm_repro.config.paths import reports_dir
 from dsm_repro.pipeline import fit
 from dsm_repro.pipeline.detectable import Detectable, of_sweep
@@ -193,12 +195,15 @@ def past_runs(store: Store, stage: str) -> list[PastRun]:
     here = (hardware()["cpu"], cores())
     runs = []
     for _, key in store.find(f"{stage}/"):
-        manifest = store.load_manifest(stage, key)
-        made_on = manifest.get("hardware") or {}
-        if (made_on.get("cpu"), made_on.get("cores")) == here and manifest.get("seconds"):
-            cost = store.path(stage, key) / "cost.json"
-            flops = json.loads(cost.read_text()).get("flops", {}) if cost.is_file() else {}
-            runs.append(PastRun(sum(flops.values()), float(manifest["seconds"])))
+        # a damaged artifact must not keep a run from beginning, which sets it aside and makes it anew: whatever is
+        # wrong with its files, only the estimate has a sample less
+        with suppress(StoreError, OSError, ValueError, TypeError, AttributeError):
+            manifest = store.load_manifest(stage, key)
+            made_on = manifest.get("hardware") or {}
+            if (made_on.get("cpu"), made_on.get("cores")) == here and manifest.get("seconds"):
+                cost = store.path(stage, key) / "cost.json"
+                flops = json.loads(cost.read_bytes()).get("flops", {}) if cost.is_file() else {}
+                runs.append(PastRun(sum(flops.values()), float(manifest["seconds"])))
     return runs
 
 

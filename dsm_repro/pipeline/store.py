@@ -18,16 +18,16 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from dsm_repro.config.errors import DiskFullError, StoreError
 from dsm_repro.pipeline.identity import KEY_LENGTH, file_digest, key_of
+from dsm_repro.pipeline.staging import Staging
 
 MANIFEST = "manifest.json"
 #: what a description (pipeline.identity) consists of; the manifest repeats it
@@ -42,30 +42,6 @@ _KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 FULL_DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _NOT_A_FOLDER = frozenset({errno.ENOTDIR, errno.EEXIST, errno.EISDIR})
-
-
-@dataclass(frozen=True)
-class Staging:
-    """Where a stage works before it is published; survives a kill."""
-
-    path: Path
-
-    @property
-    def out(self) -> Path:
-        return self.path / "out"
-
-    @property
-    def scratch(self) -> Path:
-        return self.path / "scratch"
-
-    @property
-    def error(self) -> Path:
-        return self.path / "error.json"
-
-    @property
-    def reserve(self) -> Path:
-        """Space held back, so that a full disk can still be reported in ``error``."""
-        return self.path / "reserve"
 
 
 class Store:
@@ -127,13 +103,20 @@ class Store:
         return sorted(found)
 
     @contextmanager
-    def lock(self, stage: str, key: str) -> Iterator[Staging]:
-        """Hold the lock of one key; waits for whoever holds it. The kernel frees it when the holder dies."""
+    def lock(self, stage: str, key: str, waiting: Callable[[], object] = lambda: None) -> Iterator[Staging]:
+        """Hold the lock of one key; waits for whoever holds it. The kernel frees it when the holder dies.
+
+        ``waiting`` is called again and again meanwhile; what it raises ends the wait.
+        """
         staging = self.staging(stage, key)
         lock = FileLock(self.root / stage / f"{key}.lock", poll_interval=LOCK_POLL_SECONDS)
         with explained(self.root):
             (self.root / stage).mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            while True:
+                with suppress(Timeout):
+                    lock.acquire(timeout=LOCK_POLL_SECONDS)
+                    break
+                waiting()
         try:
             yield staging
         finally:
@@ -181,10 +164,10 @@ class Store:
                 shutil.rmtree(staging.path)
 
     def read_error(self, stage: str, key: str) -> dict[str, Any] | None:
-        """What stopped the stage the last time (message, type, traceback), or None."""
+        """What stopped the stage the last time (what ``pipeline.worker.write_error`` notes), or None."""
         try:
             error = json.loads(self.staging(stage, key).error.read_bytes())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        except (OSError, ValueError):
             return None
         return error if isinstance(error, dict) else None
 

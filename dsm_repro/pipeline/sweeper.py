@@ -7,19 +7,16 @@ Each job is the file of a :class:`~dsm_repro.pipeline.worker.Spec`.
 from __future__ import annotations
 
 import functools
-import os
-import sys
 import tempfile
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dsm_repro.config.compose import Sweep
 from dsm_repro.config.container import to_container
-from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.errors import ConfigError, DsmError
 from dsm_repro.config.factor import check_factor
 from dsm_repro.config.files import missing_files_of
 from dsm_repro.config.paths import store_dir
@@ -28,21 +25,20 @@ from dsm_repro.pipeline import apart, fit, tracker
 from dsm_repro.pipeline import plan as planning
 from dsm_repro.pipeline.graph import Graph, Node, build
 from dsm_repro.pipeline.index import BLOCKED, DONE, FAILED, FINISHED, PREEMPTED, WAITING, Index
+from dsm_repro.pipeline.index_lock import held
 from dsm_repro.pipeline.liveview import LiveView
 from dsm_repro.pipeline.preemption import EXIT_CODE, Preempted, watching
 from dsm_repro.pipeline.provenance import cores
 from dsm_repro.pipeline.stage import Stage
 from dsm_repro.pipeline.store import Store, explained
-from dsm_repro.pipeline.worker import Spec, load_stage, run_spec
+from dsm_repro.pipeline.task import log_path, spec_path
+from dsm_repro.pipeline.worker import Spec, load_stage
 
 #: (spec files, number of the first job, stages at once); returns when all have ended
 Launch = Callable[[Sequence[Path], int, int], None]
 
 #: beside the specs of a sweep: there once all its stages are to save and end
 STOP = "stop"
-
-#: errors whose message says all that a user needs
-ACTIONABLE = ("ConfigError", "DataError", "StoreError", "ReviewNeeded", "ServerError", "WorkerDiedError")
 
 
 @dataclass(frozen=True)
@@ -57,12 +53,16 @@ class Outcome:
     preempted: bool = False
     #: artifacts of the arms' last stages
     artifacts: list[Path] = field(default_factory=list)
+    #: whether every stage of every arm is in the store
+    finished: bool = True
+    #: what kept the index from being written: it does not tell how the sweep ended
+    unwritten: str = ""
 
     @property
     def exit_code(self) -> int:
         if self.preempted:
             return EXIT_CODE
-        return 1 if self.failures else 0
+        return 0 if self.finished and not self.failures and not self.unwritten else 1
 
 
 def loader(registry: Mapping[str, str]) -> Callable[[str], Stage]:
@@ -102,17 +102,19 @@ def execute(sweep: Sweep, registry: Mapping[str, str], launch: Launch) -> Outcom
     graph, store, plan = prepare(sweep, registry)
     fit.refuse(plan.misfits)
     index = Index(sweep, graph, store, plan)
-    preempted = False
+    preempted, unwritten = False, ""
     if not index.already_complete:
-        index.begin()
-        try:
-            if not index.all_hit:
-                preempted = _run_waves(index, registry, launch)
-        finally:
-            index.end()
+        with held(index):
+            try:
+                if not index.all_hit:
+                    preempted = _run_waves(index, registry, launch)
+            finally:
+                unwritten = index.end()
     last = dict.fromkeys(next(reversed(stages.items())) for stages in graph.arms)
     artifacts = [store.path(*node) for node in last if index.states["/".join(node)] in FINISHED]
-    return Outcome(sweep.name, store.root, index.executed, _failures(index), preempted, artifacts)
+    return Outcome(
+        sweep.name, store.root, index.executed, _failures(index), preempted, artifacts, index.all_finished, unwritten
+    )
 
 
 def _run_waves(index: Index, registry: Mapping[str, str], launch: Launch) -> bool:
@@ -132,11 +134,12 @@ def _run_waves(index: Index, registry: Mapping[str, str], launch: Launch) -> boo
                 continue
             threads = threads_per_stage(workers, widths[ready[0].depth])
             specs = [_write_spec(node, index, registry, threads, folder) for node in ready]
+            before = {node.id: index.store.read_error(node.stage, node.key) for node in ready}
             with view.watching(ready):
                 died = _launch(launch, specs, started, workers)
+                for node in ready:
+                    _settle(index, node, before[node.id], died, watch.requested)
             started += len(ready)
-            for node in ready:
-                _settle(index, node, died, watch.requested)
             states = set(index.states.values())
             if watch.requested or PREEMPTED in states:
                 return not states.isdisjoint((WAITING, PREEMPTED))
@@ -170,7 +173,7 @@ def _write_spec(node: Node, index: Index, registry: Mapping[str, str], threads: 
     config = to_container(tracker.named(node.config, index.sweep.name, node.stage, node.key, arms))
     root, stop = str(index.store.root), str(folder / STOP)
     spec = Spec(node.stage, registry[node.stage], node.key, config, node.parents, root, threads, stop)
-    path = folder / f"{node.stage}-{node.key}.json"
+    path = spec_path(folder, node.stage, node.key)
     with explained(path):
         spec.write(path)
     return path
@@ -180,6 +183,8 @@ def _launch(launch: Launch, specs: Sequence[Path], first: int, workers: int) -> 
     """Run one wave; what a dead worker process leaves behind is a message, not an end of the sweep."""
     try:
         launch(specs, first, workers)
+    except DsmError as error:
+        return str(error)
     except Exception as error:  # a launcher has its own error types; stages that finished are in the store
         return (
             f"the launcher stopped: {type(error).__name__}: {error} (a worker that runs out of memory is killed). "
@@ -188,13 +193,22 @@ def _launch(launch: Launch, specs: Sequence[Path], first: int, workers: int) -> 
     return None
 
 
-def _settle(index: Index, node: Node, died: str | None, told_to_end: bool = False) -> None:
-    """Note how a launched stage ended; what counts is whether the store has it."""
+def _settle(
+    index: Index, node: Node, before: Mapping[str, Any] | None, died: str | None, told_to_end: bool = False
+) -> None:
+    """Note how a launched stage ended; what counts is whether the store has it.
+
+    ``before`` is the note that the stage's ``error.json`` had when it was launched. One that is still there is of an
+    earlier run: this one did not come to begin. (It is not deleted beforehand, since another process may be at the
+    stage and just be writing it.)
+    """
     if index.store.has(node.stage, node.key):
         index.executed += 1
         index.set(node, DONE)
         return
     said = index.store.read_error(node.stage, node.key) or {}
+    if said == before:
+        said = {}
     if said.get("type") == Preempted.__name__ or (told_to_end and not said):
         index.set(node, PREEMPTED)
         return
@@ -203,7 +217,7 @@ def _settle(index: Index, node: Node, died: str | None, told_to_end: bool = Fals
     if not said or said.get("type") == apart.WorkerDiedError.__name__:
         # it had no time to say why
         message = "\n".join(filter(None, [str(message), apart.tail(log)]))
-    elif said.get("type") not in ACTIONABLE:
+    elif not said.get("actionable"):
         message = f"{said.get('type')}: {message} (traceback in {log})"
     error = {"stage": node.stage, "message": str(message), "traceback": str(said.get("traceback", ""))}
     index.set(node, FAILED, error)
@@ -216,52 +230,3 @@ def _failures(index: Index) -> list[tuple[str, int, str, str]]:
         if error is not None:
             found.append((arm.name, arm.seed, error["stage"], error["message"]))
     return found
-
-
-def log_path(store_root: Path, stage: str, key: str) -> Path:
-    """Where a launched stage's own output goes: libraries talk a lot, and several stages run at once."""
-    return store_root / ".logs" / f"{stage}-{key}.log"
-
-
-@contextmanager
-def _output_to(path: Path) -> Iterator[None]:
-    """Send what this process and its children write to stdout and stderr to a file.
-
-    Python's own streams and the descriptors beneath them: compiled libraries write to the latter.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        log = path.open("a", encoding="utf-8")
-    kept = [os.dup(descriptor) for descriptor in (1, 2)]
-    try:
-        for descriptor in (1, 2):
-            os.dup2(log.fileno(), descriptor)
-        with log, redirect_stdout(log), redirect_stderr(log):
-            yield
-    finally:
-        for descriptor, original in zip((1, 2), kept, strict=True):
-            os.dup2(original, descriptor)
-            os.close(original)
-
-
-def run_task(config: Any) -> str:
-    """What a launched job does: run the stage that ``config.worker_spec`` describes.
-
-    Returns "done", "hit", "preempted" or "failed". An error is in the stage's ``error.json`` and stays with its own
-    arm: raised here, it would end the launcher and with it the other stages of the wave.
-    """
-    spec = Spec.read(config.worker_spec)
-    log = log_path(Path(spec.store), spec.stage, spec.key)
-    if apart.wanted():
-        return apart.run(Path(config.worker_spec), spec, log)
-    with _output_to(log):
-        try:
-            return run_spec(spec)
-        except Preempted as told:
-            print(told, file=sys.stderr)
-            return PREEMPTED
-        except Exception:  # run_spec has recorded it; the sweeper reads it from there
-            traceback.print_exc()
-            return "failed"

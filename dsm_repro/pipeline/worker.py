@@ -27,7 +27,6 @@ import shutil
 import sys
 import time
 import traceback
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +41,8 @@ from dsm_repro.pipeline.identity import description, digest_of, key_of
 from dsm_repro.pipeline.preemption import EXIT_CODE, Preempted, Watch, heeded, watching
 from dsm_repro.pipeline.progress import ProgressWriter
 from dsm_repro.pipeline.stage import Stage, StageContext
-from dsm_repro.pipeline.store import FULL_DISK_ERRNOS, Staging, Store, disk_full, explained, write_text
+from dsm_repro.pipeline.staging import Staging
+from dsm_repro.pipeline.store import FULL_DISK_ERRNOS, Store, disk_full, explained, write_text
 from dsm_repro.pipeline.tracker import tracked
 
 #: what numerical libraries read when they are loaded
@@ -125,7 +125,7 @@ def run_spec(spec: Spec) -> str:
     if store.has(spec.stage, spec.key) and not staging.path.exists():
         return "hit"
     stop = Path(spec.stop) if spec.stop else None
-    with watching(stop) as watch, store.lock(spec.stage, spec.key) as staging:
+    with watching(stop) as watch, store.lock(spec.stage, spec.key, watch.check) as staging:
         if store.has(spec.stage, spec.key):
             store.clear_staging(spec.stage, spec.key)
             return "hit"
@@ -258,14 +258,23 @@ def _make_room(staging: Staging) -> None:
         shutil.rmtree(staging.out, ignore_errors=True)
 
 
-def write_error(staging: Staging, error: Exception) -> None:
-    """Note in the stage's ``error.json`` why there is no artifact."""
-    trace = "".join(traceback.format_exception(error))
-    value = {"message": str(error) or type(error).__name__, "type": type(error).__name__, "traceback": trace}
-    # on a full disk another process may have taken the room for the note; the error itself is raised in any case
-    with suppress(OSError):
+def write_error(staging: Staging, error: Exception) -> bool:
+    """Note in the stage's ``error.json`` why there is no artifact; returns whether that could be written.
+
+    ``actionable``: the message says all that a user needs. ``time`` tells the note from an earlier one like it.
+    """
+    value = {
+        "message": str(error) or type(error).__name__, "type": type(error).__name__,
+        "actionable": isinstance(error, DsmError), "traceback": "".join(traceback.format_exception(error)),
+        "time": time.time(),
+    }  # fmt: skip
+    try:  # on a full disk another process may have taken the room for the note
+        staging.path.mkdir(parents=True, exist_ok=True)
         staging.reserve.unlink(missing_ok=True)
         write_text(staging.error, json.dumps(value, indent=1))
+    except OSError:
+        return False
+    return True
 
 
 def main(arguments: list[str]) -> int:

@@ -8,14 +8,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from dsm_repro.config.compose import Sweep
 
 
 @dataclass
@@ -52,13 +56,19 @@ class DsmSweeper(Sweeper):
         from dsm_repro.pipeline.sweeper import execute
 
         sweep = expand(arguments)
+        self._note_shared_gpu(sweep)
         outcome = execute(sweep, dict(self.registry) or stages.registry(), self._launch)
         for arm, seed, stage, message in outcome.failures:
             print(f"failed: {arm}, seed {seed}, stage {stage}: {message}", file=sys.stderr)
+        if outcome.unwritten:
+            print(f"failed: {outcome.unwritten}", file=sys.stderr)
+            sys.exit(outcome.exit_code)
         if outcome.preempted:
             print(f"preempted: {outcome.name} goes on with the same command", file=sys.stderr)
             sys.exit(outcome.exit_code)
-        if not outcome.executed and not outcome.failures:
+        if not outcome.finished and not outcome.failures:
+            print(f"not finished: {outcome.name} goes on with the same command", file=sys.stderr)
+        elif not outcome.executed and not outcome.failures:
             print(f"{outcome.name}: 0 stages to do, all are in the store")
         until = sweep.arms[0].config.until
         if until is None and self.report:
@@ -71,13 +81,30 @@ class DsmSweeper(Sweeper):
                 print(f"{until}: {artifact}")
         sys.exit(outcome.exit_code)
 
+    def _note_shared_gpu(self, sweep: "Sweep") -> None:
+        """Joblib's processes are all given the same devices; it may be meant, so it is said and not refused."""
+        from dsm_repro.pipeline.device import kind_of
+        from dsm_repro.pipeline.plan import workers_of
+
+        assert self.hydra_config is not None
+        launcher = self.hydra_config.hydra.runtime.choices.get("hydra/launcher")
+        if launcher == "joblib" and workers_of(sweep) > 1 and kind_of(sweep.arms[0].config.execution) == "cuda":
+            print(
+                f"note: {workers_of(sweep)} stages at once will share one GPU, each with the memory that the plan "
+                "names. If that runs out, set execution.workers=1, or use a launcher that gives each stage its own.",
+                file=sys.stderr,
+            )
+
     def _launch(self, specs: Sequence[Path], first: int, workers: int) -> None:
         from dsm_repro.config.compose import quoted
 
         assert self.hydra_config is not None
         store = quoted(str(specs[0].parent.parent))
         jobs = [[f"worker_spec={quoted(str(path))}", f"paths.store={store}"] for path in specs]
-        self._launcher(min(workers, len(specs))).launch(jobs, initial_job_idx=first)
+        for job in self._launcher(min(workers, len(specs))).launch(jobs, initial_job_idx=first):
+            # what it could not note, on a full disk say; Hydra would keep it to itself
+            if job.status is JobStatus.FAILED:
+                raise job._return_value
 
     def _launcher(self, at_once: int) -> Launcher:
         """The configured launcher; joblib is given no more processes than stages, and is not started for one."""

@@ -92,6 +92,38 @@ def test_override_of_the_factor_itself_is_refused() -> None:
         expand(["sweep=rl_algorithm", "rl=ppo"])
 
 
+@pytest.mark.parametrize(
+    ("name", "word", "how"),
+    [
+        ("base_model", "base.role=llm", "base.role is 'coder' in arm coder, 'llm' in arm llm"),
+        ("reasoning_format", "sft.format=cot", "sft.format is 'cot' in arm cot, 'pot' in arm pot"),
+        ("reasoning_format", "sft=pot", "sft.format is 'cot' in arm cot, 'pot' in arm pot"),
+        ("rl_algorithm", "rl.method=ppo", "rl.method is 'none' in arm sft, 'ppo' in arm ppo"),
+        ("rl_family", "rl.method=online_rft", "rl.method is 'none' in arm sft, 'rft' in arm rft"),
+        ("hybrid", "++evaluation.modes=[cot]", "arm model sets evaluation.modes=[hybrid]"),
+    ],
+)
+def test_override_of_a_leaf_in_which_the_arms_differ_is_refused(name: str, word: str, how: str) -> None:
+    """The arms set levels, and what is in a level is the factor too: they would run under false labels."""
+    with pytest.raises(ConfigError, match=rf"^{re.escape(word)}: sweep={name} varies .*\({re.escape(how)}\)"):
+        expand([f"sweep={name}", "rl.top_p=0.9", word])
+
+
+@pytest.mark.parametrize(
+    "words", [["sweep=rl_family", "rl.group_size=8"], ["sweep=hybrid", "evaluation.problems=4"]], ids=" ".join
+)
+def test_override_beside_what_the_arms_differ_in_reaches_them_all(words: list[str]) -> None:
+    key = words[1].partition("=")
+    section, leaf = key[0].split(".")
+    assert {getattr(getattr(arm.config, section), leaf) for arm in expand(words).arms} == {int(key[2])}
+
+
+def test_a_value_that_the_levels_of_the_factor_leave_to_the_user_may_be_given(tmp_path: Path) -> None:
+    arms = ["+sweep.arms.warc=['corpus=warc']", "+sweep.arms.html=['corpus=html']"]
+    sweep = ["sweep=rl_algorithm", "sweep.factor='rl,corpus'", *arms, f"corpus.paths=[{tmp_path}]"]
+    assert {arm.config.corpus.paths[0] for arm in expand(sweep).arms} == {str(tmp_path)}
+
+
 def of_hydra(words: Sequence[str]) -> Config:
     """What Hydra alone composes."""
     register_schema()

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from dsm_repro.config.compose import compose
+from dsm_repro.config.compose import compose, expand
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.files import missing_files
+from dsm_repro.config.paths import reports_dir, store_dir
 from dsm_repro.config.schema import Config
-from dsm_repro.config.validate import faults, validate
+from dsm_repro.config.validate import faults, validate, validate_sweep
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +122,34 @@ def test_glob_of_corpus_files_that_match_is_accepted(sound: Config, tmp_path: Pa
 
 def test_only_curating_asks_for_no_model(sound: Config) -> None:
     validate(changed(sound, {"until": "corpus", "base.role": "unheard_of", "rl.group_size": 0}))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["seed=-1"], "seed=-1: a seed must lie between 0 and 2**32 - 1. Give another number."),
+        (["seeds.rl=99999999999"], "seeds.rl=99999999999: a seed must lie between 0 and 2**32 - 1."),
+        (["seed=0,4294967296"], "seed=4294967296: "),
+        (["sweep=rl_algorithm", "sweep.replicates.seeds=[0,-1]"], "sweep.replicates.seeds=-1: "),
+        (["paths.store=a,b"], "paths.store: several values"),
+        (["execution=serial,local"], "execution: several values"),
+        (["execution.workers=1,2", "seed=0,1"], "execution.workers: several values"),
+        (["sweep=rl_algorithm", "+sweep.arms.far=['rl=grpo','paths.store=there']"], "arms sft and far have different"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_a_fault_that_no_single_arm_shows_is_one_message(words: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        validate_sweep(expand(words))
+    assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_the_seeds_at_the_borders_are_taken() -> None:
+    validate_sweep(expand(["seed=0,4294967295"]))
+
+
+@pytest.mark.parametrize(("key", "variable"), [("store", "DSM_STORE"), ("reports", "DSM_REPORTS")])
+def test_an_empty_folder_is_not_the_current_one(key: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "")
+    with pytest.raises(ConfigError, match=rf"paths\.{key}='': names no folder.* unset {variable}"):
+        {"store": store_dir, "reports": reports_dir}[key](compose([]))

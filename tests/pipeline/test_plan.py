@@ -15,7 +15,7 @@ from dsm_repro.config.schema import ExecutionConfig
 from dsm_repro.pipeline import device, plan_text
 from dsm_repro.pipeline.plan import Estimate, PastRun, expected_seconds
 from dsm_repro.pipeline.plan_text import amount, duration, gpu_hours
-from dsm_repro.pipeline.sweeper import execute, prepare
+from dsm_repro.pipeline.sweeper import Outcome, execute, prepare
 from dsm_repro.pipeline.worker import Spec, run_spec
 
 CPU = device.device_of(ExecutionConfig(device="cpu"))
@@ -53,6 +53,36 @@ def test_what_is_in_the_store_costs_nothing(store: Path) -> None:
     assert "only renders the report" in "".join(str(part) for part in plan_text.render(plan, store))
     _, _, more = prepare(expand(["until=rl"]), REGISTRY)
     assert [row.stage for row in more.rows if not row.hit] == ["rl"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("manifest.json", b"{"),
+        ("manifest.json", b"[1]"),
+        ("manifest.json", b'{"hardware": 3}'),
+        ("cost.json", b"{"),
+        ("cost.json", b"\xff"),
+        ("cost.json", b"[1]"),
+        ("cost.json", b'{"flops": {"train": "many"}}'),
+    ],
+)
+def test_a_damaged_artifact_only_costs_the_estimate_a_sample(store: Path, file: str, content: bytes) -> None:
+    """What it is damaged for is repaired by the run, so the run must come to begin."""
+    sweep = expand(["until=base"])
+
+    def run() -> Outcome:
+        return execute(sweep, REGISTRY, lambda specs, first, workers: [run_spec(Spec.read(p)) for p in specs] and None)
+
+    assert run().exit_code == 0
+    (made,) = store.glob("base/*/" + file)
+    made.write_bytes(content)
+    # another artifact of the stage, whose time is estimated by the damaged one
+    _, _, other = prepare(expand(["until=base", "seeds.base=7"]), REGISTRY)
+    assert other.rows[0].basis.startswith("assumed")
+    assert run().exit_code == 0
+    assert made.read_bytes() != content
+    assert [path.name for path in store.glob("base/*.damaged-1")] == [f"{made.parent.name}.damaged-1"]
 
 
 def test_past_runs_are_scaled_by_flops() -> None:

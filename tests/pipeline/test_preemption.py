@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,14 @@ def test_a_file_tells_what_no_signal_reaches(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert told == [False, True]
+
+
+def test_who_waits_for_a_stage_of_another_run_ends_when_told(tmp_path: Path) -> None:
+    """A launcher's worker gets no signal, only the file: it must not first wait for the other run's stage."""
+    spec = replace(toy.train(tmp_path / "store", STEPS), stop=str(tmp_path / "stop"))
+    timer = threading.Timer(0.3, (tmp_path / "stop").touch)
+    with Store(spec.store).lock("sft", spec.key):
+        timer.start()
+        with pytest.raises(Preempted):
+            run_spec(spec)
+    assert not Store(spec.store).staging("sft", spec.key).path.exists()

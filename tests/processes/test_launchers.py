@@ -79,6 +79,19 @@ def test_hydra_runs_the_waves_with_its_launchers(
     assert "sft: " in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("launcher", "workers", "noted"), [("joblib", 2, True), ("joblib", 1, False), ("basic", 2, False)]
+)
+def test_stages_at_once_on_one_gpu_are_noted(
+    launcher: str, workers: int, noted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("DSM_STORE", str(tmp_path))
+    words = ["run", f"hydra/launcher={launcher}", REGISTRY_OVERRIDE, "hydra.sweeper.report=false", "until=base"]
+    assert main([*words, "pretrain=none", "execution.device=cuda", f"execution.workers={workers}"]) == 0
+    assert ("note: 2 stages at once will share one GPU" in capfd.readouterr().err) == noted
+
+
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_a_preempted_command_saves_what_is_under_way_and_says_75(launcher: str, tmp_path: Path) -> None:
     store = tmp_path / "store"

@@ -13,9 +13,12 @@ import pytest
 from sweep_stages import POISON, REGISTRY, ran
 
 from dsm_repro.config.compose import expand
-from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.errors import ConfigError, DiskFullError
 from dsm_repro.pipeline import sweeper
-from dsm_repro.pipeline.sweeper import execute, run_task, threads_per_stage
+from dsm_repro.pipeline.store import Store
+from dsm_repro.pipeline.sweeper import execute, threads_per_stage
+from dsm_repro.pipeline.task import run_task
+from dsm_repro.pipeline.worker import Spec, write_error
 
 
 @pytest.fixture
@@ -96,6 +99,63 @@ def test_dead_launcher_is_a_message_and_a_rerun_resumes(store: Path) -> None:
     assert "worker process terminated" in outcome.failures[0][3]
     assert execute(sweep, REGISTRY, one_by_one).exit_code == 0
     assert ran(store) == {"base": 1, "sft": 1, "evaluate": 1}
+
+
+@pytest.mark.parametrize("told", ["Preempted", "DataError"])
+def test_a_note_of_an_earlier_run_does_not_speak_for_a_launcher_that_starts_nothing(store: Path, told: str) -> None:
+    def dies(specs: Sequence[Path], first: int, workers: int) -> None:
+        raise RuntimeError("sbatch: error: invalid partition specified: gpuu")
+
+    sweep = expand(["pretrain=none", "until=base"])
+    (node,) = sweeper.prepare(sweep, REGISTRY)[0].nodes.values()
+    staging = Store(store).staging(node.stage, node.key)
+    staging.path.mkdir(parents=True)
+    # as it was noted before the time was
+    staging.error.write_text(json.dumps({"message": "an old story", "type": told, "traceback": ""}))
+    outcome = execute(sweep, REGISTRY, dies)
+    assert (outcome.exit_code, outcome.preempted) == (1, False)
+    assert "invalid partition" in outcome.failures[0][3] and "an old story" not in outcome.failures[0][3]
+    assert execute(sweep, REGISTRY, one_by_one).exit_code == 0
+
+
+def test_the_same_error_again_is_the_errors_of_this_run(store: Path) -> None:
+    words = ["sweep=rl_algorithm", "sweep.replicates.seeds=[1]", f"rl.clip_epsilon={POISON}"]
+    said = [execute(expand(words), REGISTRY, one_by_one).failures[0][3] for _ in range(2)]
+    assert said[0] == said[1] and "the critic exploded" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (DiskFullError("the disk is full. Free some space."), "the disk is full. Free some space."),
+        (KeyError("weights"), "KeyError: 'weights' (traceback in "),
+    ],
+    ids=["ours", "unexpected"],
+)
+def test_an_error_of_ours_is_shown_as_it_is_and_another_with_its_traceback(
+    store: Path, error: Exception, shown: str
+) -> None:
+    def fails(specs: Sequence[Path], first: int, workers: int) -> None:
+        spec = Spec.read(specs[0])
+        write_error(Store(spec.store).staging(spec.stage, spec.key), error)
+
+    outcome = execute(expand(["pretrain=none", "until=base"]), REGISTRY, fails)
+    assert outcome.failures[0][3].startswith(shown) and (type(error) is KeyError or outcome.failures[0][3] == shown)
+
+
+def test_what_keeps_a_stage_from_beginning_is_told(store: Path) -> None:
+    def loses(specs: Sequence[Path], first: int, workers: int) -> None:
+        specs[0].unlink()
+        one_by_one(specs, first, workers)
+
+    sweep = expand(["pretrain=none", "until=base"])
+    assert "cannot read the worker's spec" in execute(sweep, REGISTRY, loses).failures[0][3]
+    (store / ".logs").write_text("in the way")
+    assert "in the way of the store's folder" in execute(sweep, REGISTRY, one_by_one).failures[0][3]
+    # and where not even that can be noted, the launcher hears it
+    (store / "base").rename(store / "was")
+    (store / "base").write_text("in the way")
+    assert "in the way of the store's folder" in execute(sweep, REGISTRY, one_by_one).failures[0][3]
 
 
 def test_undeclared_difference_stops_the_sweep_before_anything_is_written(store: Path) -> None:
