@@ -7,12 +7,14 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 from rl_methods import TRAINED_HERE, estimator_of, steps_reward
 from rl_world import make_config, make_context, make_model_folder, make_trainer
+from trl.trainer import grpo_trainer
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.rl_schema import BudgetConfig, RLConfig
@@ -20,6 +22,7 @@ from dsm_repro.config.schema import Config
 from dsm_repro.rl import estimators, objectives, run
 from dsm_repro.rl.estimators import Signals, Steps
 from dsm_repro.rl.stage import STAGE
+from dsm_repro.training.models import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 LEVELS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf" / "rl").glob("*.yaml"))}
@@ -217,6 +220,28 @@ def test_a_run_of_every_method_leaves_model_metrics_and_record(
     assert (ctx.out / "model" / "model.safetensors").read_bytes() != (model / "model.safetensors").read_bytes()
     record = json.loads((ctx.out / "record.json").read_text())
     assert record["steps"] == 2 and record["flops"]["total"] == metrics[-1]["flops"]
+
+
+@pytest.mark.parametrize("method", TRAINED_HERE)
+def test_the_reference_is_loaded_like_the_policy_and_not_by_trl(
+    tmp_path: Path, model: Path, method: str, varied_reward: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL would spread it over all GPUs that one process sees."""
+    loaded: list[bool] = []
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        made = load_model(*arguments, **options)
+        loaded.append(made.dtype == torch.float32)
+        return made
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("TRL loads a model")
+
+    monkeypatch.setattr(run, "load_model", load)
+    monkeypatch.setattr(grpo_trainer, "create_model_from_path", refuse)
+    STAGE.run(make_context(tmp_path, make_config(method, steps=1), model))
+    estimator = estimator_of(method)
+    assert loaded == [True] * (1 + estimator.needs_critic + (estimator.needs_reference or estimator.offline))
 
 
 def test_rft_keeps_exploring_with_the_starting_model(tmp_path: Path, model: Path, varied_reward: None) -> None:
