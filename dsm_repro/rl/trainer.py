@@ -34,7 +34,7 @@ from dsm_repro.rl.exploration import Explorer, Task
 from dsm_repro.rl.iteration import Rounds
 from dsm_repro.rl.precision import Autocast
 from dsm_repro.rl.sizes import rows_at_once
-from dsm_repro.training.adapters import policy_of
+from dsm_repro.training.adapters import learn_in_float32, policy_of
 from dsm_repro.training.models import model_shape
 from dsm_repro.training.moments import CutMoments, gather
 
@@ -83,6 +83,7 @@ class PolicyGradientTrainer(Autocast, CutMoments, GRPOTrainer):
             processing_class=tokenizer,
             peft_config=adapters,
         )
+        learn_in_float32(self.model)
         #: the language model itself: what the mathematics works on
         self.policy = policy_of(self.model)
         self.rl, self.task, self.estimator = rl, task, estimator
