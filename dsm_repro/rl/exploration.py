@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -112,7 +112,9 @@ class Explorer:
         )
         shaped = self.estimator.shape(signals)
         lengths = accounting.Lengths([len(self.encoded[i]) for i in chosen], batch.lengths.view(-1, size).tolist())
-        flops = {"generate": accounting.generate(self.shape, lengths), **rewards.flops}
+        # the model that a method starts from has no adapters, or they are off
+        shape = replace(self.shape, adapter_parameters=0) if self.estimator.offline else self.shape
+        flops = {"generate": accounting.generate(shape, lengths), **rewards.flops}
         metrics = self._metrics(rewards, shaped, rollouts, lengths)
         return Exploration(batch, rollouts.logps, shaped, correct, rewards.steps, lengths, metrics, flops)
 
