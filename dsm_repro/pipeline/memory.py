@@ -178,11 +178,11 @@ def layer_bytes(shape: ModelShape, dtype: str) -> float:
     inputs of the projections (under autocast a copy for each of the five), query, key, value, the attention's result
     and four intermediates of the gated MLP; and two numbers of the norms, one of each head's softmax.
     """
-    hidden, keys = shape.hidden_size, shape.key_width
+    hidden, queries, keys = shape.hidden_size, shape.query_width, shape.key_width
     small = 8 + 4 * shape.heads
     if PRODUCT_BYTES.get(dtype, 4) == 4:
-        return 16 * hidden + 8 * hidden + 8 * hidden + 8 * keys + 16 * shape.intermediate_size + small
-    return 16 * hidden + 10 * hidden + 4 * hidden + 4 * keys + 8 * shape.intermediate_size + small
+        return 16 * hidden + 8 * hidden + 8 * queries + 8 * keys + 16 * shape.intermediate_size + small
+    return 16 * hidden + 10 * hidden + 4 * queries + 4 * keys + 8 * shape.intermediate_size + small
 
 
 def activations(model: Held, tokens: float, recompute: bool) -> float:
@@ -209,7 +209,7 @@ def prompt_keys(model: Held, rows: float, prompt: float, packed: bool) -> float:
     """
     shape = model.shape
     bytes_each = 4 if packed else model.product_bytes
-    return rows * prompt * shape.layers * 2.0 * bytes_each * shape.hidden_size
+    return rows * prompt * shape.layers * 2.0 * bytes_each * shape.query_width
 
 
 def passing(model: Held, tokens: float) -> float:
