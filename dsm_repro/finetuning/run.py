@@ -22,7 +22,15 @@ from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning.problemset import load_problems
 from dsm_repro.reasoning.tokenizer_check import check_tokenizer
-from dsm_repro.training.adapters import held_dtype, lora_config, merged, policy_of, quantisation, tuning_record
+from dsm_repro.training.adapters import (
+    held_dtype,
+    learn_in_float32,
+    lora_config,
+    merged,
+    policy_of,
+    quantisation,
+    tuning_record,
+)
 from dsm_repro.training.arguments import common_fields, one_device_per_process
 from dsm_repro.training.batching import StepCosts, epoch_order, sorted_within_batches
 from dsm_repro.training.models import check_length, load_model, load_tokenizer, model_shape, resolve_device, save_model
@@ -36,6 +44,10 @@ ADAM_BETAS = (0.9, 0.999)
 
 class FineTuner(Ordered, SFTTrainer):
     """TRL's trainer with our order of rows; the loss is the mean over all target tokens of the whole batch."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        learn_in_float32(self.model)
 
 
 @dataclass(frozen=True)

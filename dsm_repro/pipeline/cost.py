@@ -25,23 +25,32 @@ class ModelShape:
     biases: bool = False
     #: weights of low-rank adapters, in all layers together; the others are frozen where there are any
     adapter_parameters: int = 0
+    #: numbers of a head, None: the hidden size is shared out among the heads (Qwen3 does not)
+    head_dim: int | None = None
+
+    @property
+    def query_width(self) -> int:
+        """Numbers in a token's queries, and in what attention gives back, of one layer."""
+        return self.hidden_size if self.head_dim is None else self.heads * self.head_dim
 
     @property
     def key_width(self) -> int:
         """Numbers in a token's keys, and in its values, of one layer."""
+        if self.head_dim is not None:
+            return self.kv_heads * self.head_dim
         return self.hidden_size * self.kv_heads // max(self.heads, 1)
 
     @property
     def block_parameters(self) -> int:
         """Weights that take part in matrix products, per layer: q, k, v, o and the gated MLP."""
-        attention = 2 * self.hidden_size * self.hidden_size + 2 * self.hidden_size * self.key_width
+        attention = 2 * self.hidden_size * self.query_width + 2 * self.hidden_size * self.key_width
         return attention + 3 * self.hidden_size * self.intermediate_size
 
     @property
     def parameters(self) -> int:
         """All weights."""
         norms = (2 * self.layers + 1) * self.hidden_size
-        biases = self.layers * (self.hidden_size + 2 * self.key_width) if self.biases else 0
+        biases = self.layers * (self.query_width + 2 * self.key_width) if self.biases else 0
         embeddings = self.vocab_size * self.hidden_size * (1 if self.tied else 2)
         return self.layers * self.block_parameters + norms + biases + embeddings
 
@@ -50,7 +59,8 @@ def pass_flops(shape: ModelShape, tokens: float, pairs: float, scored: float) ->
     """FLOPs of passing ``tokens`` tokens through the model forward.
 
     Matrix products of the layers, 2·tokens·layers·block; of the output head, 2·scored·vocab·hidden; of adapters,
-    2·tokens·adapters; attention scores and values, 4·layers·hidden·pairs.
+    2·tokens·adapters; attention scores and values, 4·layers·width·pairs for heads
+    that are ``width`` wide together (nearly always: hidden).
 
     Args:
         pairs: (query, key) pairs that attention multiplies out: a dense kernel computes the masked ones of the
@@ -64,7 +74,7 @@ def pass_flops(shape: ModelShape, tokens: float, pairs: float, scored: float) ->
 def _products(shape: ModelShape, tokens: float, pairs: float, scored: float) -> tuple[float, float]:
     """FLOPs forward of the model's own weights, and of attention."""
     dense = 2.0 * (tokens * shape.layers * shape.block_parameters + scored * shape.vocab_size * shape.hidden_size)
-    return dense, 4.0 * shape.layers * shape.hidden_size * pairs
+    return dense, 4.0 * shape.layers * shape.query_width * pairs
 
 
 def update_flops(shape: ModelShape, tokens: float, pairs: float, scored: float) -> float:

@@ -152,14 +152,22 @@ def gradients(model: Held, ddp: bool = True) -> float:
     return held + buckets + (embedding if model.adapters is None else 0.0)
 
 
-def copies(model: Held) -> float:
-    """Bytes of weights beside the stored ones: cast for the products, or gathered (two layers, embedding and head)."""
+def copies(model: Held, recompute: bool = False) -> float:
+    """Bytes of weights beside the stored ones: cast for the products, or gathered (two layers, embedding and head).
+
+    ``recompute``: the backward pass makes a layer's anew. Only shards make use of it: without them autocast remembers
+    what it cast until the forward pass ends.
+    """
     shape = model.shape
-    if model.placement.shards > 1:
-        ends = shape.vocab_size * shape.hidden_size * (1 if shape.tied else 2)
-        # weights and their gradients, before they are shared out
-        return 2.0 * model.product_bytes * (2 * shape.block_parameters + ends)
     cast = model.weight_bytes == MASTER_BYTES and model.product_bytes < MASTER_BYTES
+    if model.placement.shards > 1:
+        # FSDP2 gathers float32, ZeRO-3 the type of the products
+        each = MASTER_BYTES if model.placement.sharding == "fsdp2" else model.product_bytes
+        ends = shape.vocab_size * shape.hidden_size * (1 if shape.tied else 2)
+        open_ones = 2 * shape.block_parameters + ends
+        kept = open_ones if recompute else shape.parameters
+        # weights and their gradients, before they are shared out
+        return 2.0 * each * open_ones + (model.product_bytes * kept if cast and each == MASTER_BYTES else 0.0)
     return float(model.product_bytes * shape.parameters) if cast else 0.0
 
 
@@ -170,11 +178,11 @@ def layer_bytes(shape: ModelShape, dtype: str) -> float:
     inputs of the projections (under autocast a copy for each of the five), query, key, value, the attention's result
     and four intermediates of the gated MLP; and two numbers of the norms, one of each head's softmax.
     """
-    hidden, keys = shape.hidden_size, shape.key_width
+    hidden, queries, keys = shape.hidden_size, shape.query_width, shape.key_width
     small = 8 + 4 * shape.heads
     if PRODUCT_BYTES.get(dtype, 4) == 4:
-        return 16 * hidden + 8 * hidden + 8 * hidden + 8 * keys + 16 * shape.intermediate_size + small
-    return 16 * hidden + 10 * hidden + 4 * hidden + 4 * keys + 8 * shape.intermediate_size + small
+        return 16 * hidden + 8 * hidden + 8 * queries + 8 * keys + 16 * shape.intermediate_size + small
+    return 16 * hidden + 10 * hidden + 4 * queries + 4 * keys + 8 * shape.intermediate_size + small
 
 
 def activations(model: Held, tokens: float, recompute: bool) -> float:
@@ -201,7 +209,7 @@ def prompt_keys(model: Held, rows: float, prompt: float, packed: bool) -> float:
     """
     shape = model.shape
     bytes_each = 4 if packed else model.product_bytes
-    return rows * prompt * shape.layers * 2.0 * bytes_each * shape.hidden_size
+    return rows * prompt * shape.layers * 2.0 * bytes_each * shape.query_width
 
 
 def passing(model: Held, tokens: float) -> float:
@@ -237,7 +245,7 @@ def training(model: Held, rows: int, length: float, recompute: bool, fused: bool
     kept = activations(model, tokens, recompute)
     phase = MemoryParts(
         gradients=gradients(model),
-        copies=copies(model),
+        copies=copies(model, recompute),
         activations=kept,
         logits=tiles(model, tokens) if fused else whole,
         allocator=kept_back(model, kept),

@@ -63,15 +63,17 @@ def identity(config: Config) -> Any:
             described[name] |= {"text": spec.name, "fingerprint": fingerprint(spec.name)}
         else:
             described[name] |= {"text_field": spec.text_field, "split": spec.split}
-            # local files enter by their content, through inputs
-            described[name] |= {} if files_of(name, spec) else {"name": spec.name}
+            # local files enter by their content, through inputs: so many of that list are this source's
+            files = files_of(name, spec)
+            described[name] |= {"files": len(files)} if files else {"name": spec.name}
     values = asdict(config.pretrain) | {"tokens": training_tokens(config)}
     del values["enabled"]
     return {"pretrain": values, "sources": described, "dtype": config.base.dtype, "seed": config.seeds.pretrain}
 
 
 def inputs(config: Config) -> tuple[Path, ...]:
-    return tuple(path for name, spec in _sources(config).items() for path in files_of(name, spec))
+    """The local files of all sources, by the sources' names: with ``files`` of the identity each is one source's."""
+    return tuple(path for name, spec in sorted(_sources(config).items()) for path in files_of(name, spec))
 
 
 def estimate(config: Config) -> Estimate:

@@ -20,8 +20,8 @@ UNLIMITED_STEPS = 1_000_000_000
 ADAM_EPSILON = 1e-8
 
 
-def objective_fields(rl: RLConfig, loss_kl_coefficient: float) -> dict[str, Any]:
-    """The loss: Eq. 3 and nothing else."""
+def objective_fields(rl: RLConfig) -> dict[str, Any]:
+    """The loss: Eq. 3 and nothing else, but for its KL term, which ``trainer.py`` takes from the estimator."""
     return {
         # per-output mean, then mean over outputs
         "loss_type": "grpo",
@@ -30,7 +30,8 @@ def objective_fields(rl: RLConfig, loss_kl_coefficient: float) -> dict[str, Any]
         "epsilon": rl.clip_epsilon,
         "epsilon_high": rl.clip_epsilon,
         "delta": None,
-        "beta": loss_kl_coefficient,
+        # else TRL loads a reference of its own, and spreads it over all GPUs that one process sees
+        "beta": 0.0,
         "use_bias_correction_kl": False,
         "scale_rewards": "group",
         "reward_weights": [1.0],
@@ -161,12 +162,11 @@ def bookkeeping_fields(scratch: Path, tracker: TrackerConfig | None = None) -> d
 
 
 def all_fields(
-    rl: RLConfig, loss_kl_coefficient: float, dtype: str, device: str, seed: int, scratch: Path,
-    tracker: TrackerConfig | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    rl: RLConfig, dtype: str, device: str, seed: int, scratch: Path, tracker: TrackerConfig | None = None
+) -> dict[str, Any]:
     """Every field that is said."""
     return {
-        **objective_fields(rl, loss_kl_coefficient),
+        **objective_fields(rl),
         **sampling_fields(rl),
         **optimiser_fields(rl),
         **numeric_fields(dtype, device, seed),
@@ -175,12 +175,7 @@ def all_fields(
 
 
 def grpo_config(
-    rl: RLConfig, loss_kl_coefficient: float, dtype: str, device: str, seed: int, scratch: Path,
-    tracker: TrackerConfig | None = None,
-) -> GRPOConfig:  # fmt: skip
-    """The arguments of the trainer, for GRPO and PPO alike.
-
-    Args:
-        loss_kl_coefficient: beta inside the loss; 0 for PPO, whose KL term is in the reward.
-    """
-    return GRPOConfig(**all_fields(rl, loss_kl_coefficient, dtype, device, seed, scratch, tracker))
+    rl: RLConfig, dtype: str, device: str, seed: int, scratch: Path, tracker: TrackerConfig | None = None
+) -> GRPOConfig:
+    """The arguments of the trainer, for GRPO and PPO alike."""
+    return GRPOConfig(**all_fields(rl, dtype, device, seed, scratch, tracker))

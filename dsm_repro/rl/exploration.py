@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,7 +55,9 @@ class Explorer:
     """Draws and rewards the completions of one exploration stage.
 
     A method that drops groups (dynamic sampling of DAPO) is given further questions, ``estimator.attempts`` times at
-    most. What was drawn is paid for, kept or not. Where no group is kept at all, the last attempt's are.
+    most. What was drawn is paid for, kept or not. Where no group is kept at all, the last attempt's are. First attempts
+    go through the questions as those of every other method do; further ones go through them in an order of their own,
+    for how many there will be is not known, and a gap left for each would skip most questions.
     """
 
     def __init__(
@@ -74,7 +76,10 @@ class Explorer:
         drawn: list[tuple[Exploration, list[int]]] = []
         kept = 0
         for attempt in range(attempts):
-            exploration = self._attempt(model, number * attempts + attempt)
+            further = number * (attempts - 1) + attempt - 1
+            exploration = self._attempt(
+                model, f"{self.seed}/further" if attempt else self.seed, further if attempt else number
+            )
             by_group = (-1, self.rl.group_size)
             keep = self.estimator.keep(exploration.rewards.view(by_group), exploration.correct.view(by_group))
             chosen = keep.nonzero()[:, 0].tolist()[: wanted - kept]
@@ -90,12 +95,12 @@ class Explorer:
             whole.metrics.update(groups_drawn=wanted * len(drawn), groups_kept=kept)
         return whole
 
-    def _attempt(self, model: Any, number: int) -> Exploration:
+    def _attempt(self, model: Any, seed: int | str, number: int) -> Exploration:
         """Every question drawn and rewarded: by shares, then all of it in every process."""
         size = self.rl.group_size
-        chosen = questions_of_step(len(self.encoded), self.rl.questions_per_step, self.seed, number)
+        chosen = questions_of_step(len(self.encoded), self.rl.questions_per_step, seed, number)
         own = [chosen[i] for i in self.processes.share(len(chosen))]
-        found = self.processes.collect(lambda: self._draw(model, own, number))
+        found = self.processes.collect(lambda: self._draw(model, own, step_generator(seed, number)))
         rollouts = join_rollouts([rollouts for rollouts, _ in found], self.pad_id)
         rewards = join_rewards([rewards for _, rewards in found])
         batch = rollouts.batch
@@ -107,12 +112,14 @@ class Explorer:
         )
         shaped = self.estimator.shape(signals)
         lengths = accounting.Lengths([len(self.encoded[i]) for i in chosen], batch.lengths.view(-1, size).tolist())
-        flops = {"generate": accounting.generate(self.shape, lengths), **rewards.flops}
+        # the model that a method starts from has no adapters, or they are off
+        shape = replace(self.shape, adapter_parameters=0) if self.estimator.offline else self.shape
+        flops = {"generate": accounting.generate(shape, lengths), **rewards.flops}
         metrics = self._metrics(rewards, shaped, rollouts, lengths)
         return Exploration(batch, rollouts.logps, shaped, correct, rewards.steps, lengths, metrics, flops)
 
-    def _draw(self, model: Any, chosen: Sequence[int], number: int) -> tuple[Rollouts, Rewards]:
-        size, generator = self.rl.group_size, step_generator(self.seed, number)
+    def _draw(self, model: Any, chosen: Sequence[int], generator: torch.Generator) -> tuple[Rollouts, Rewards]:
+        size = self.rl.group_size
         sampling = Sampling(self.rl.max_completion_length, self.rl.temperature, self.rl.top_p, self.task.rows)
         prompts = [self.encoded[i] for i in chosen]
         with self.processes.noise(generator):

@@ -65,7 +65,7 @@ def _in_band(ctx: StageContext) -> list[Problem]:
     return kept[: ctx.config.rl.questions]
 
 
-def questions_of_step(count: int, per_step: int, seed: int, exploration: int) -> list[int]:
+def questions_of_step(count: int, per_step: int, seed: int | str, exploration: int) -> list[int]:
     """Indices of the questions of one exploration stage, a function of its arguments alone.
 
     Without replacement within an epoch; each epoch has its own order, and the fewer than ``per_step``

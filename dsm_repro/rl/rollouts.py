@@ -93,7 +93,7 @@ def noise_of(name: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
+def step_generator(seed: int | str, step: int) -> torch.Generator:
     """The noise of one exploration stage."""
     return noise_of(f"rollout/{seed}/{step}")
 

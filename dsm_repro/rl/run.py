@@ -75,9 +75,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
     prompts = [formats.prompt(question.question, rl.mode, config.prompts) for question in questions]
     device = resolve_device(config.execution)
     # before any model: this is what gives each process its own GPU
-    args = grpo_config(
-        rl, estimator.loss_kl_coefficient, config.base.dtype, device, config.seeds.rl, ctx.scratch, config.tracker
-    )
+    args = grpo_config(rl, config.base.dtype, device, config.seeds.rl, ctx.scratch, config.tracker)
     one_device_per_process(args)
     processes = Processes(args.process_index, args.world_size, args.device)
     processes.check(rl.questions_per_step)
@@ -93,8 +91,7 @@ def train(ctx: StageContext, start: Path) -> dict[str, Any]:
         add_adapters(backbone, tuning)
         critic = Critic(backbone)
     # with adapters, the reference is the policy without them
-    outside_loss = (estimator.needs_reference or estimator.offline) and estimator.loss_kl_coefficient == 0.0
-    apart = outside_loss and not uses_adapters(tuning)
+    apart = (estimator.needs_reference or estimator.offline) and not uses_adapters(tuning)
     reference = load_model(start, held, device).requires_grad_(False) if apart else None
 
     def save(folder: Path) -> None:

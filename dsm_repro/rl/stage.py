@@ -37,6 +37,9 @@ def identity(config: Config) -> dict[str, Any]:
     # by what it is, not by its name: a method that comes down to another one shares its run
     rl["method"] = type(estimator).__name__
     rl["estimator"] = estimator.identity(config.rl.updates_per_exploration)
+    if estimator.attempts > 1:
+        # which questions further attempts take; first ones were once spread out among them
+        rl["further_attempts"] = "order of their own"
     # words alone are how every run answered before there were modes
     del rl["mode"]
     # and by the decoder of this package

@@ -34,7 +34,7 @@ from dsm_repro.rl.exploration import Explorer, Task
 from dsm_repro.rl.iteration import Rounds
 from dsm_repro.rl.precision import Autocast
 from dsm_repro.rl.sizes import rows_at_once
-from dsm_repro.training.adapters import policy_of
+from dsm_repro.training.adapters import learn_in_float32, policy_of
 from dsm_repro.training.models import model_shape
 from dsm_repro.training.moments import CutMoments, gather
 
@@ -53,8 +53,8 @@ class PolicyGradientTrainer(Autocast, CutMoments, GRPOTrainer):
         rounds: the outer iterations of Algorithm 1, where a method has them.
         cut_moments: the moments of policy and critic are cut up among the processes.
         adapters: trained in place of the model's own weights. The reference is then the policy without them.
-        reference: the frozen reference policy of a method whose loss has no KL term; else TRL loads it. A method
-            that learns from completions of the starting model draws them from it.
+        reference: the frozen reference policy of a method that has one, without ``adapters``. A method that learns
+            from completions of the starting model draws them from it.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class PolicyGradientTrainer(Autocast, CutMoments, GRPOTrainer):
             processing_class=tokenizer,
             peft_config=adapters,
         )
+        learn_in_float32(self.model)
         #: the language model itself: what the mathematics works on
         self.policy = policy_of(self.model)
-        # GRPO's loss has a reference, which TRL loads; PPO's is in the reward, and TRL knows nothing of it
-        self.reference: Any = self.ref_model if self.ref_model is not None else reference
-        self.rl, self.task, self.estimator, self.critic = rl, task, estimator, critic
+        self.rl, self.task, self.estimator = rl, task, estimator
+        self.reference, self.critic = reference, critic
         self.on_step, self.on_checkpoint, self.rounds = on_step, on_checkpoint, rounds
         if estimator.needs_critic != (critic is not None):
             raise ValueError(f"{type(estimator).__name__}: needs_critic={estimator.needs_critic}, critic={critic}")

@@ -68,6 +68,20 @@ def add_adapters(model: nn.Module, tuning: TuningConfig) -> None:
         inject_adapter_in_model(config, model)
     except ValueError as error:
         raise no_such_target(tuning, error) from error
+    learn_in_float32(model)
+
+
+def learn_in_float32(model: nn.Module) -> None:
+    """Hold what is trained in float32, in place, whatever the frozen weights are held in.
+
+    bfloat16 has 8 bits: of a weight of 0.01, an update at the learning rates of reinforcement learning (1e-6) is less
+    than half a step, and rounding gives the old weight back. TRL casts adapters on 4-bit weights down to it.
+    """
+    import torch
+
+    for weight in model.parameters():
+        if weight.requires_grad and weight.dtype in (torch.bfloat16, torch.float16):
+            weight.data = weight.data.float()
 
 
 def no_such_target(tuning: TuningConfig, error: ValueError) -> ConfigError:

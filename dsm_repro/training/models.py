@@ -149,11 +149,16 @@ def check_length(model: PreTrainedModel, length: int, key: str) -> None:
 
 
 def model_shape(model: PreTrainedModel | PretrainedConfig) -> ModelShape:
-    """What the FLOP formulas need, from a model (its adapters included) or its config."""
+    """What the FLOP formulas need, from a model (its adapters included) or its config.
+
+    Raises:
+        ConfigError: a model whose layers are not those of the formulas, such as a mixture of experts.
+    """
     from dsm_repro.training.adapters import adapter_parameters
 
     config: Any = getattr(model, "config", model)
-    return ModelShape(
+    width = getattr(config, "head_dim", None)
+    shape = ModelShape(
         hidden_size=config.hidden_size,
         layers=config.num_hidden_layers,
         intermediate_size=config.intermediate_size,
@@ -161,7 +166,28 @@ def model_shape(model: PreTrainedModel | PretrainedConfig) -> ModelShape:
         heads=config.num_attention_heads,
         kv_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
         adapter_parameters=0 if model is config else adapter_parameters(model),
+        head_dim=None if width is None or width * config.num_attention_heads == config.hidden_size else width,
     )
+    if model is not config:
+        _check_layers(model, shape)
+    return shape
+
+
+def _check_layers(model: Any, shape: ModelShape) -> None:
+    """A budget of FLOPs means nothing where they are miscounted. Weights of 4 bits lie packed: not looked at."""
+    from torch import nn
+
+    from dsm_repro.training.adapters import is_quantised
+
+    lists = (module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == shape.layers)
+    for layer in () if is_quantised(model) else next(lists, ()):
+        weights = sum(w.numel() for name, w in layer.named_parameters() if w.dim() > 1 and ".lora_" not in name)
+        if weights != shape.block_parameters:
+            raise ConfigError(
+                f"scale.models: a layer of this {model.config.model_type} has {weights} weights in matrix products, "
+                f"and the FLOP formulas count {shape.block_parameters}: attention and one gated feed-forward network, "
+                "as in Llama. Use a model of that kind (no mixture of experts)."
+            )
 
 
 def no_progress_bars() -> None:

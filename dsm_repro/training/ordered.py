@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from transformers import Trainer
 
 from dsm_repro.training.batching import filled
 from dsm_repro.training.moments import CutMoments
-from dsm_repro.training.sharding import allow_on_cpu
+from dsm_repro.training.sharding import allow_on_cpu, compute_as_without, drop_casts
 
 #: the label of a token that is no target
 IGNORED = -100
@@ -48,8 +50,19 @@ class Ordered(CutMoments):
         self.factor = factor
 
     def create_accelerator_and_postprocess(self) -> None:
-        allow_on_cpu(self.args)  # type: ignore[attr-defined]
+        args: Any = self.args  # type: ignore[attr-defined]
+        allow_on_cpu(args)
+        compute_as_without(args)
         super().create_accelerator_and_postprocess()  # type: ignore[misc]
+        drop_casts(self.accelerator)  # type: ignore[attr-defined]
+
+    def compute_loss_context_manager(self) -> AbstractContextManager[Any]:
+        """accelerate puts autocast on a model's forward pass, but not on one that FSDP2 shards."""
+        accelerator: Accelerator = self.accelerator  # type: ignore[attr-defined]
+        if accelerator.is_fsdp2:
+            return accelerator.autocast()
+        context: AbstractContextManager[Any] = super().compute_loss_context_manager()  # type: ignore[misc]
+        return context
 
     def _get_train_sampler(self, train_dataset: Any = None) -> OrderSampler:
         return OrderSampler(self.order)

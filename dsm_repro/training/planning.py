@@ -87,10 +87,10 @@ def adapter_parameters(shape: ModelShape, tuning: TuningConfig) -> int | None:
     """Weights of the low-rank adapters; None where there are none, and all weights are trained."""
     if tuning.method == "full":
         return None
-    hidden, keys, inner = shape.hidden_size, shape.key_width, shape.intermediate_size
+    hidden, queries, keys, inner = shape.hidden_size, shape.query_width, shape.key_width, shape.intermediate_size
     #: inputs and outputs of each linear layer, one rank taking a number of each
     widths = {
-        "q_proj": 2 * hidden, "k_proj": hidden + keys, "v_proj": hidden + keys, "o_proj": 2 * hidden,
+        "q_proj": hidden + queries, "k_proj": hidden + keys, "v_proj": hidden + keys, "o_proj": queries + hidden,
         "gate_proj": hidden + inner, "up_proj": hidden + inner, "down_proj": inner + hidden,
     }  # fmt: skip
     names = widths if tuning.targets == "all-linear" else [name.strip() for name in tuning.targets.split(",")]

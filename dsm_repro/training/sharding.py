@@ -5,6 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+import torch
+from accelerate import Accelerator
+from accelerate.utils import AutocastKwargs
 from torch import nn
 from transformers import Trainer, TrainingArguments
 
@@ -44,8 +47,28 @@ def sharding_fields(execution: ExecutionConfig) -> dict[str, Any]:
         }
         if fsdp
         else None,
+        # else each process holds whole gradients until the last of its passes
+        "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}} if fsdp else None,
         "deepspeed": ZERO3 if execution.sharding == "zero3" else None,
     }
+
+
+def compute_as_without(args: TrainingArguments) -> None:
+    """Before the accelerator is made: shards are gathered, and gradients added up, in the type of the weights.
+
+    Where ``bf16`` is set accelerate would have FSDP2 do both in bfloat16: norms, their weights and the residual stream
+    too, which autocast leaves in float32, and the sum over processes.
+    """
+    if args.fsdp_plugin_args is not None:
+        from torch.distributed.fsdp import MixedPrecisionPolicy
+
+        args.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy(reduce_dtype=torch.float32)
+
+
+def drop_casts(accelerator: Accelerator) -> None:
+    """Once FSDP2's accelerator is made: autocast would keep each weight that it cast until the forward pass ends."""
+    if accelerator.is_fsdp2:
+        accelerator.autocast_handler = AutocastKwargs(cache_enabled=False)
 
 
 def allow_on_cpu(args: TrainingArguments) -> None:

@@ -49,6 +49,12 @@ def test_default_config_has_no_fault(sound: Config) -> None:
         ({"sft.format": "none", "pretrain.enabled": False}, ["rl.method=grpo", "rl=none"]),
         ({"rl.budget.unit": "hours"}, ["rl.budget.unit=hours", "flops, tokens, seconds, steps"]),
         ({"rl.budget.amount": 0}, ["rl.budget.amount=0"]),
+        ({"rl.budget.unit": "steps", "rl.budget.amount": 0.5}, ["rl.budget.amount=0.5", "Set rl.budget.amount=1"]),
+        ({"rl.budget.unit": "steps", "rl.budget.amount": 2.5}, ["rl.budget.amount=2.5", "whole", "amount=2."]),
+        (
+            {"rl.method": "ppo", "rl.options": {}, "rl.group_size": 1, "rl.questions_per_step": 1},
+            ["rl.group_size=1", "rl.questions_per_step=1", "two or more"],
+        ),
         ({"rl.questions": 3, "rl.questions_per_step": 16}, ["rl.questions=3", "rl.questions_per_step=16"]),
         ({"rl.temperature": 0}, ["rl.temperature=0"]),
         ({"evaluation.temperature": -1}, ["evaluation.temperature=-1"]),

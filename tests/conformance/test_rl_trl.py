@@ -52,7 +52,7 @@ NOT_MATHEMATICS = {
 
 
 def test_no_objective_sampling_or_optimiser_field_is_left_to_a_default(tmp_path: Path) -> None:
-    said = set(all_fields(RLConfig(), 0.04, "float32", "cpu", 0, tmp_path))
+    said = set(all_fields(RLConfig(), "float32", "cpu", 0, tmp_path))
     harmless = {name for line in NOT_MATHEMATICS for name in line.split()}
     known = {field.name for field in fields(GRPOConfig)}
     assert known - said - harmless == set()
@@ -62,8 +62,9 @@ def test_no_objective_sampling_or_optimiser_field_is_left_to_a_default(tmp_path:
 
 def test_the_config_that_trl_sees_says_what_the_paper_says(tmp_path: Path) -> None:
     rl = RLConfig(group_size=64, questions_per_step=16, clip_epsilon=0.3)
-    args = grpo_config(rl, rl.kl_coefficient, "float32", "cpu", 7, tmp_path)
-    assert (args.loss_type, args.importance_sampling_level, args.beta) == ("grpo", "token", 0.04)
+    args = grpo_config(rl, "float32", "cpu", 7, tmp_path)
+    # the KL term is the estimator's, so that TRL loads no reference of its own
+    assert (args.loss_type, args.importance_sampling_level, args.beta) == ("grpo", "token", 0.0)
     assert (args.num_generations, args.generation_batch_size, args.num_iterations) == (64, 1024, 1)
     assert (args.epsilon, args.epsilon_high, args.learning_rate, args.lr_scheduler_type) == (0.3, 0.3, 1e-6, "constant")
     assert args.weight_decay == 0.0 and args.max_grad_norm == 1.0 and not args.mask_truncated_completions
@@ -149,6 +150,7 @@ def test_our_loss_and_its_gradient_agree_with_trl(
     estimator = trainer.estimator
     said = {
         "importance_sampling_level": "token",
+        "beta": estimator.loss_kl_coefficient,
         "epsilon_low": estimator.clip_low,
         # TRL's bound of the weight is absolute
         "epsilon_high": estimator.clip_high + (method == "cispo"),

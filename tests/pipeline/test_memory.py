@@ -202,6 +202,15 @@ def test_shards_share_what_is_held_and_copies_do_not() -> None:
     assert (cut.moments, cut.weights) == (whole.moments / 4, whole.weights)
 
 
+def test_gathered_weights_are_float32_and_their_casts_are_kept_for_the_backward_pass() -> None:
+    """FSDP2 under autocast; what is computed anew is cast anew."""
+    four, single = (Held(SHAPE, dtype, "cuda", Placement(4, "fsdp2")) for dtype in ("bfloat16", "float32"))
+    assert memory.copies(four) == memory.copies(single) + 2 * SHAPE.parameters
+    assert memory.copies(single) < memory.copies(four, recompute=True) < memory.copies(four)
+    zero3 = Held(SHAPE, "bfloat16", "cuda", Placement(4, "zero3"))
+    assert 2 * memory.copies(zero3) == memory.copies(single)
+
+
 def test_only_weights_that_learn_have_gradients_and_moments() -> None:
     adapters = Held(SHAPE, "bfloat16", "cuda", adapters=1_000, weight_bytes=2)
     assert memory.resident(adapters) == MemoryParts(weights=2 * SHAPE.parameters + 4_000, moments=8_000)

@@ -15,6 +15,7 @@ from dsm_repro.config.model_schema import ModelSpec, TinyModelConfig
 from dsm_repro.config.schema import Config, SeedsConfig
 from dsm_repro.config.training_schema import MixConfig, PretrainConfig, SourceSpec
 from dsm_repro.config.validate import faults
+from dsm_repro.pipeline.identity import stage_key
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pretraining import base_stage, prior_stage, stage
 from dsm_repro.reasoning.benchmarks import load_own
@@ -251,3 +252,25 @@ def test_a_wrong_share_of_the_first_stage_is_named_as_such() -> None:
     assert any(line.startswith("prior.weights: the shares") for line in faults(made))
     made = replace(two_stages(), prior=MixConfig("code", {"music": 1.0}), pretrain=PretrainConfig(enabled=False))
     assert any("no source of this name" in line for line in faults(made))
+
+
+def test_a_file_belongs_to_its_source(tmp_path: Path) -> None:
+    """Moved to another source, or all of them exchanged, the same files are another mix."""
+    for place in ("math/a", "math/m", "web/z"):
+        path = tmp_path / f"{place}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"text": place}) + "\n")
+
+    def key(names: tuple[str, str] = ("math", "web")) -> str:
+        made = config(mix=MixConfig(weights=dict.fromkeys(names, 0.5)))
+        folders = zip(names, ("math", "web"), strict=True)
+        made.scale.sources = {
+            name: SourceSpec(kind="jsonl", name=str(tmp_path / folder / "*.jsonl")) for name, folder in folders
+        }
+        return stage_key(stage.STAGE, made, dict.fromkeys(stage.STAGE.parents(made), "parent"))
+
+    before = key()
+    (tmp_path / "math" / "m.jsonl").rename(tmp_path / "web" / "m.jsonl")
+    moved = key()
+    (tmp_path / "web" / "m.jsonl").unlink()
+    assert len({before, moved, key(), key(("web", "math"))}) == 4

@@ -90,6 +90,12 @@ def _pass_rates() -> Config:
     return made
 
 
+def _in_bfloat16() -> Config:
+    made = config()
+    made.base.dtype = "bfloat16"
+    return made
+
+
 #: name, stage, its parents, config
 PARTS = (
     ("pretrain", pretrain.STAGE, ("base",), config()),
@@ -100,11 +106,13 @@ PARTS = (
     ("difficulty", DIFFICULTY, ("sft",), _pass_rates()),
     ("grpo", RL, ("sft",), config("grpo")),
     ("ppo", RL, ("sft",), config("ppo")),
+    ("pretrain_bfloat16", pretrain.STAGE, ("base",), _in_bfloat16()),
+    ("sft_bfloat16", sft.STAGE, ("pretrain",), _in_bfloat16()),
 )
 #: those that leave no model
 UNTRAINED = ("difficulty",)
 #: those that can be sharded, fewer
-SHARDED = ("pretrain", "sft")
+SHARDED = ("pretrain", "sft", "pretrain_bfloat16", "sft_bfloat16")
 #: those whose moments alone are cut up here: what keeps whole weights, and one that need not
 CUT_MOMENTS = ("sft", "grpo", "ppo")
 PARTS_OF = {"none": tuple(name for name, *_ in PARTS), "fsdp2": SHARDED, "zero1": CUT_MOMENTS}

@@ -101,6 +101,7 @@ def test_two_processes_train_as_one_does(alone: Path, tmp_path: Path) -> None:
 
 
 def test_two_processes_with_weights_in_shards_train_as_one_does(alone: Path, tmp_path: Path) -> None:
+    """In bfloat16 too: shards change neither what is rounded nor what gradients are added up in."""
     together = made(tmp_path, "all", shared_stages.config(), 2, "fsdp2")
     for name in shared_stages.SHARDED:
         assert_same_training(alone / name / "once", together / name / "once")

@@ -101,13 +101,13 @@ def make_trainer(folder: Path, scratch: Path, config: Config, double: bool = Tru
     model = load_model(folder, "float32", "cpu")
     if double:
         in_double(model)
-    args = grpo_config(config.rl, estimator.loss_kl_coefficient, config.base.dtype, "cpu", config.seeds.rl, scratch)
+    args = grpo_config(config.rl, config.base.dtype, "cpu", config.seeds.rl, scratch)
     critic = reference = None
     if estimator.needs_critic:
         critic = Critic(load_model(folder, "float32", "cpu").base_model)
         if double:
             in_double(critic)
-    if (estimator.needs_reference or estimator.offline) and estimator.loss_kl_coefficient == 0.0:
+    if estimator.needs_reference or estimator.offline:
         reference = load_model(folder, "float32", "cpu")
     prompts = ["2+2?", "What is 7*6?", "1", "Is 91 prime?", "9-8-7?", "0/5"]
     task = Task([Problem(text, "", 0, text, "", "", "", "") for text in prompts], prompts, length_reward, sample)

@@ -27,23 +27,24 @@ from dsm_repro.training.models import model_shape
 TOLERANCE = 0.005
 #: no token ends a completion: all have the length of the limit
 NEVER = [-1]
-#: (hidden, layers, heads, kv heads, intermediate, vocabulary, tied)
+#: (hidden, layers, heads, kv heads, intermediate, vocabulary, tied); and numbers of a head, where it is not its share
 SHAPES = {
     "mini": (96, 3, 3, 3, 288, 512, True),
     "narrow, untied": (64, 2, 4, 4, 192, 1_000, False),
     "grouped keys": (128, 2, 8, 2, 384, 600, True),
     "wide, grouped, untied": (512, 2, 8, 4, 1_408, 2_000, False),
+    "wide heads": (64, 2, 4, 2, 192, 600, True, 32),
 }
 
 
 def make(name: str) -> LlamaForCausalLM:
-    hidden, layers, heads, kv_heads, intermediate, vocabulary, tied = SHAPES[name]
+    hidden, layers, heads, kv_heads, intermediate, vocabulary, tied, *width = SHAPES[name]
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=vocabulary, hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=layers,
         num_attention_heads=heads, num_key_value_heads=kv_heads, max_position_embeddings=256,
         tie_word_embeddings=tied, pad_token_id=0, bos_token_id=None, eos_token_id=1,
-        attn_implementation="sdpa",
+        attn_implementation="sdpa", head_dim=width[0] if width else hidden // heads,
     )  # fmt: skip
     return LlamaForCausalLM(config).eval()
 
@@ -115,8 +116,9 @@ def test_adapters_need_no_gradient_of_frozen_weights(name: str, lengths: tuple[l
     assert accounting.forward(shape, told) == pytest.approx(scored, rel=TOLERANCE)
     updated = counted(lambda: completion_logps(model, whole, 1.0).sum().backward())
     # nothing asks for the gradient of the first layer's inputs, which the count takes along
-    hidden, kv = shape.hidden_size, shape.hidden_size * shape.kv_heads // shape.heads
-    first = 2.0 * told.read_tokens * hidden * (hidden + 2 * kv + 3 * 4)
+    width = make(name).config.head_dim
+    hidden, queries, kv = shape.hidden_size, width * shape.heads, width * shape.kv_heads
+    first = 2.0 * told.read_tokens * hidden * (queries + 2 * kv + 3 * 4)
     assert accounting.train(shape, told) - first == pytest.approx(updated, rel=TOLERANCE)
     assert accounting.train(shape, told) < 0.85 * 3 * accounting.forward(shape, told)
 

@@ -63,6 +63,20 @@ def test_a_step_costs_less_than_one_of_all_weights(
     assert 2 / 3 < spent[0] / spent[1] < 0.9
 
 
+def test_the_starting_model_writes_without_adapters(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So writing costs ``rl=rft`` as much as with all weights; the policy of ``online_rft`` has them in the way."""
+    monkeypatch.setattr(run, "build_reward", lambda *args, **kwargs: steps_reward)
+    spent: dict[str, list[float]] = {"rft": [], "online_rft": []}
+    for method, flops in spent.items():
+        for tuning in (TuningConfig(method="lora", rank=2), TuningConfig()):
+            ctx = make_context(tmp_path / method / tuning.method, replace(config_of(method, 1), tuning=tuning), model)
+            STAGE.run(ctx)
+            flops.append(ctx.cost.flops["generate"])
+    assert spent["rft"][0] == spent["rft"][1] == spent["online_rft"][1] < spent["online_rft"][0]
+
+
 @pytest.mark.parametrize("method", ["grpo", "ppo"])
 def test_killed_and_resumed_it_comes_to_the_same_bytes(
     tmp_path: Path, model: Path, method: str, monkeypatch: pytest.MonkeyPatch

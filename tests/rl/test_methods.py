@@ -5,21 +5,26 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 from rl_methods import TRAINED_HERE, estimator_of, steps_reward
 from rl_world import make_config, make_context, make_model_folder, make_trainer
+from trl.trainer import grpo_trainer
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.rl_schema import BudgetConfig, RLConfig
 from dsm_repro.config.schema import Config
-from dsm_repro.rl import estimators, objectives, run
+from dsm_repro.rl import estimators, exploration, objectives, run
 from dsm_repro.rl.estimators import Signals, Steps
+from dsm_repro.rl.questions import questions_of_step
+from dsm_repro.rl.rewards import Completions, Rewards
 from dsm_repro.rl.stage import STAGE
+from dsm_repro.training.models import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 LEVELS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf" / "rl").glob("*.yaml"))}
@@ -179,11 +184,70 @@ def test_dapo_explores_until_the_batch_is_full_of_groups_that_teach(tmp_path: Pa
     for number in range(12):
         found = trainer.explorer(trainer.model, number)
         right = found.correct.view(-1, config.rl.group_size)
+        drawn.append(found.metrics["groups_drawn"])
+        if found.metrics["groups_kept"] == 0:
+            # it gives up, and takes the last attempt's groups as they are
+            assert drawn[-1] == 10 * config.rl.questions_per_step and len(right) == config.rl.questions_per_step
+            continue
         assert len(right) == found.metrics["groups_kept"] <= config.rl.questions_per_step
         assert bool((right.any(-1) & ~right.all(-1)).all())
         assert found.metrics["completions"] == found.metrics["groups_drawn"] * config.rl.group_size
-        drawn.append(found.metrics["groups_drawn"])
-    assert max(drawn) > config.rl.questions_per_step
+    assert max(drawn) > config.rl.questions_per_step and sum(count < max(drawn) for count in drawn) > 6
+
+
+@pytest.mark.parametrize("method", ["grpo", "dapo"])
+def test_every_question_is_met_before_one_comes_again(
+    tmp_path: Path, model: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether or not a method may draw more: the first attempts are those of every other method, noise included."""
+    trainer = make_trainer(model, tmp_path, make_config(method))
+    asked: list[list[str]] = []
+    reward = trainer.task.reward
+
+    def watched(completions: Completions) -> Rewards:
+        asked.append([problem.question for problem in completions.problems][:: trainer.rl.group_size])
+        return replace(reward(completions), correct=[True, False] * (len(completions.texts) // 2))
+
+    monkeypatch.setattr(trainer.explorer, "task", replace(trainer.task, reward=watched))
+    texts = [trainer.explorer(trainer.model, number).batch.completion_ids.tolist() for number in range(6)]
+    assert len({*asked[0], *asked[1], *asked[2]}) == len({*asked[3], *asked[4], *asked[5]}) == 6
+    assert len(asked) == 6
+    grpo = make_trainer(model, tmp_path, make_config("grpo"))
+    assert texts == [grpo.explorer(grpo.model, number).batch.completion_ids.tolist() for number in range(6)]
+
+
+def test_further_attempts_go_through_the_questions_in_an_order_of_their_own(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config("dapo")
+    config.rl.options = {"max_draws": 4}
+    trainer = make_trainer(model, tmp_path, config)
+    asked: list[tuple[int | str, int]] = []
+
+    def watched(count: int, per_step: int, seed: int | str, number: int) -> list[int]:
+        asked.append((seed, number))
+        return questions_of_step(count, per_step, seed, number)
+
+    def all_wrong(completions: Completions) -> Rewards:
+        return replace(steps_reward(completions), correct=[False] * len(completions.texts))
+
+    monkeypatch.setattr(exploration, "questions_of_step", watched)
+    monkeypatch.setattr(trainer.explorer, "task", replace(trainer.task, reward=all_wrong))
+    for number in range(3):
+        trainer.explorer(trainer.model, number)
+    seed = trainer.explorer.seed
+    assert [place for place in asked if place[0] == seed] == [(seed, 0), (seed, 1), (seed, 2)]
+    assert [place for place in asked if place[0] != seed] == [(f"{seed}/further", number) for number in range(9)]
+
+
+def test_only_a_method_that_may_draw_more_has_another_key() -> None:
+    def says(method: str, **options: int) -> bool:
+        config = make_config(method)
+        config.rl.options = {**config.rl.options, **options}
+        return "further_attempts" in STAGE.identity(config)["rl"]
+
+    assert says("dapo") and not says("dapo", max_draws=1)
+    assert not any(says(method) for method in estimators.names() if method not in ("dapo", "grpo_process"))
 
 
 def test_the_manual_has_a_row_for_every_method() -> None:
@@ -217,6 +281,28 @@ def test_a_run_of_every_method_leaves_model_metrics_and_record(
     assert (ctx.out / "model" / "model.safetensors").read_bytes() != (model / "model.safetensors").read_bytes()
     record = json.loads((ctx.out / "record.json").read_text())
     assert record["steps"] == 2 and record["flops"]["total"] == metrics[-1]["flops"]
+
+
+@pytest.mark.parametrize("method", TRAINED_HERE)
+def test_the_reference_is_loaded_like_the_policy_and_not_by_trl(
+    tmp_path: Path, model: Path, method: str, varied_reward: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL would spread it over all GPUs that one process sees."""
+    loaded: list[bool] = []
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        made = load_model(*arguments, **options)
+        loaded.append(made.dtype == torch.float32)
+        return made
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("TRL loads a model")
+
+    monkeypatch.setattr(run, "load_model", load)
+    monkeypatch.setattr(grpo_trainer, "create_model_from_path", refuse)
+    STAGE.run(make_context(tmp_path, make_config(method, steps=1), model))
+    estimator = estimator_of(method)
+    assert loaded == [True] * (1 + estimator.needs_critic + (estimator.needs_reference or estimator.offline))
 
 
 def test_rft_keeps_exploring_with_the_starting_model(tmp_path: Path, model: Path, varied_reward: None) -> None:

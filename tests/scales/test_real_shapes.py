@@ -12,7 +12,6 @@ import torch
 from accelerate import Accelerator
 from rl_world import make_model_folder
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM, Trainer
-from trl.trainer import grpo_trainer
 
 from dsm_repro.config.compose import compose
 from dsm_repro.config.model_schema import ModelSpec
@@ -148,7 +147,6 @@ def test_the_policy_gradient_trainer_is_built(
 ) -> None:
     """Policy, reference and critic, as the stage ``rl`` makes them, up to the optimisers."""
     monkeypatch.setattr(Trainer, "_move_model_to_device", lambda self, model, device: None)
-    monkeypatch.setattr(grpo_trainer, "create_model_from_path", lambda *args, **kwargs: made_on_meta(name))
     monkeypatch.setattr(Accelerator, "prepare_model", lambda self, model, **kwargs: model)
     built: list[Any] = []
     monkeypatch.setattr(rl_run, "load_model", lambda *args, **kwargs: made_on_meta(name))

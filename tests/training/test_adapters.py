@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import shared_stages
 import torch
-from rl_world import make_model_folder
+from rl_world import make_context, make_model_folder
+from transformers import Trainer
+from trl import GRPOTrainer, SFTTrainer
 
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.config.model_schema import TuningConfig
 from dsm_repro.config.schema import Config
 from dsm_repro.config.tuning import tuning_faults
+from dsm_repro.finetuning import stage as sft
+from dsm_repro.pipeline.stage import Stage
+from dsm_repro.rl import stage as rl
 from dsm_repro.training.adapters import (
     adapter_parameters,
     add_adapters,
     held_dtype,
+    learn_in_float32,
     lora_config,
     lost_in_rounding,
     merged,
@@ -47,6 +56,47 @@ def adapted(folder: Path, dtype: str = "float32", size: float = 0.0) -> torch.nn
 def logits(model: torch.nn.Module) -> torch.Tensor:
     with torch.no_grad():
         return model(input_ids=torch.arange(3, 23)[None]).logits.float()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_adapters_are_held_in_float32_and_frozen_weights_as_they_are(folder: Path, dtype: str) -> None:
+    critic, policy = load_model(folder, dtype, "cpu").base_model, adapted(folder, dtype).to(torch.bfloat16)
+    add_adapters(critic, LORA)
+    learn_in_float32(policy)
+    for model, frozen in ((critic, getattr(torch, dtype)), (policy, torch.bfloat16)):
+        assert {weight.dtype for weight in model.parameters() if weight.requires_grad} == {torch.float32}
+        assert {weight.dtype for weight in model.parameters() if not weight.requires_grad} == {frozen}
+
+
+class StoppedError(Exception):
+    """Where training would begin."""
+
+
+@pytest.mark.parametrize(("stage", "kind"), [(rl.STAGE, GRPOTrainer), (sft.STAGE, SFTTrainer)])
+def test_adapters_on_weights_of_four_bits_learn_in_float32(
+    stage: Stage, kind: type[Trainer], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL casts them to bfloat16 where transformers says that a model is quantised."""
+    make, seen = kind.__init__, []
+
+    def as_in_four_bits(self: Trainer, *args: Any, model: Any, **kwargs: Any) -> None:
+        model.is_loaded_in_4bit = True
+        make(self, *args, model=model, **kwargs)
+        seen.append({weight.dtype for weight in self.model.parameters() if weight.requires_grad})
+
+    def stop(self: Trainer, **kwargs: Any) -> None:
+        groups = self.create_optimizer().param_groups
+        seen.append({weight.dtype for group in groups for weight in group["params"]})
+        raise StoppedError
+
+    monkeypatch.setattr(kind, "__init__", as_in_four_bits)
+    monkeypatch.setattr(kind, "train", stop)
+    config = shared_stages.config()
+    config.tuning, config.base.dtype = LORA, "bfloat16"
+    ctx = replace(make_context(tmp_path, config, folder), parents={"sft": folder.parent, "pretrain": folder.parent})
+    with pytest.raises(StoppedError):
+        stage.run(ctx)
+    assert seen == [{torch.bfloat16}, {torch.float32}]
 
 
 def test_training_starts_from_the_model_as_it_is(folder: Path) -> None:

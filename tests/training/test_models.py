@@ -72,6 +72,39 @@ def test_the_shape_counts_the_models_parameters(saved: Path) -> None:
     assert model_shape(model).parameters == model.num_parameters()
 
 
+def test_heads_wider_than_their_share_are_counted() -> None:
+    """Qwen3-0.6B as in its config.json: 16 heads of 128 on 1,024; all that is not counted are norms of heads."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    with torch.device("meta"):
+        model = Qwen3ForCausalLM(
+            Qwen3Config(
+                vocab_size=151_936, hidden_size=1_024, intermediate_size=3_072, num_hidden_layers=28,
+                num_attention_heads=16, num_key_value_heads=8, head_dim=128, tie_word_embeddings=True,
+            )
+        )  # fmt: skip
+    shape = model_shape(model)
+    assert (shape.query_width, shape.key_width) == (2_048, 1_024)
+    assert model.num_parameters() - shape.parameters == 28 * 2 * 128
+    assert model_shape(model.config) == shape
+
+
+def test_the_layers_of_a_mixture_of_experts_are_refused() -> None:
+    import torch
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    with torch.device("meta"):
+        model = MixtralForCausalLM(
+            MixtralConfig(
+                vocab_size=32, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+                num_key_value_heads=2, num_local_experts=4,
+            )
+        )  # fmt: skip
+    with pytest.raises(ConfigError, match=r"mixtral has 7232 weights .* count 2560.*no mixture of experts"):
+        model_shape(model)
+
+
 def test_a_tokenizer_larger_than_the_embedding_is_refused(copy: Path) -> None:
     tokenizer = load_tokenizer(copy)
     tokenizer.add_tokens([f"<extra{i}>" for i in range(50)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +23,24 @@ def test_fsdp2_is_the_plugin_of_accelerate() -> None:
     assert plugin.state_dict_type.name == "FULL_STATE_DICT"
 
 
+def test_fsdp2_leaves_precision_to_autocast_and_adds_gradients_up_in_float32(tmp_path: Path) -> None:
+    """accelerate would gather weights, pass activations on and sum gradients in bfloat16."""
+    import torch
+    from accelerate.utils import FullyShardedDataParallelPlugin
+    from transformers import TrainingArguments
+
+    fields = sharding.sharding_fields(ExecutionConfig(processes=2, sharding="fsdp2"))
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, bf16=True, report_to="none", **fields)
+    sharding.compute_as_without(args)
+    plugin = FullyShardedDataParallelPlugin(**args.fsdp_plugin_args)
+    # what accelerate does where nothing was said
+    plugin.set_mixed_precision("bf16")
+    policy = plugin.mixed_precision_policy
+    assert (policy.param_dtype, policy.reduce_dtype, policy.output_dtype) == (None, torch.float32, None)
+    # no process holds whole gradients between its passes
+    assert args.accelerator_config.gradient_accumulation_kwargs == {"sync_each_batch": True}
+
+
 def test_zero3_leaves_batch_and_precision_to_the_trainer() -> None:
     fields = sharding.sharding_fields(ExecutionConfig(processes=2, sharding="zero3"))
     told = fields["deepspeed"]
@@ -33,7 +52,7 @@ def test_zero3_leaves_batch_and_precision_to_the_trainer() -> None:
 
 def test_without_shards_the_trainer_is_told_so() -> None:
     fields = sharding.sharding_fields(ExecutionConfig(processes=2))
-    assert list(fields.values()) == [None, None, None]
+    assert list(fields.values()) == [None, None, None, None]
 
 
 @pytest.mark.parametrize("kind", ["fsdp2", "zero3"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from dsm_repro.config.checks.words import at_least, betas, one_of, optimiser, positive, probability
@@ -43,6 +44,17 @@ def check_rl(config: Config) -> Iterator[str]:
     yield from betas("rl", part.adam_beta1, part.adam_beta2)
     yield from one_of("rl.budget.unit", part.budget.unit, BUDGET_UNITS)
     yield from positive("rl.budget.amount", part.budget.amount)
+    if part.budget.unit == "steps" and 0 < part.budget.amount < math.inf and part.budget.amount % 1:
+        yield (
+            f"rl.budget.amount={part.budget.amount:g}: rl.budget.unit=steps counts whole ones. Set "
+            f"rl.budget.amount={max(1, round(part.budget.amount))}."
+        )
+    # preference pairs have their own batches
+    if part.method != "dpo" and part.questions_per_step == part.group_size == 1:
+        yield (
+            f"rl.group_size={part.group_size}: with rl.questions_per_step={part.questions_per_step} a step has one "
+            "completion, and TRL's trainer takes two or more. Raise one of them."
+        )
     yield from at_least("rl.snapshots", part.snapshots, 0)
     how = config.execution
     yield from generation_faults(part.engine, part.mode, how.generation, how.device, how.workers)
