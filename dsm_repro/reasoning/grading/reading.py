@@ -43,14 +43,16 @@ _TOKEN = re.compile(
 _MATRIX_MARKS = frozenset(("&", r"\\"))
 #: \sum_{i=1} has an equals sign and is no equation; degrees are read, a lone \circ is not
 _SUBSCRIPTS = re.compile(r"_\{[^{}]*\}|\^\s*\{?\s*\\(?:circ|degree)(?![A-Za-z])\s*\}?")
+#: for the equals sign of a subscript; no answer that is graded has a control character
+_HIDDEN = "\x00"
 _INTERVAL = re.compile(r"[(\[].*,.*[)\]]|.*\\cup.*", re.DOTALL)
 _EQUALS = re.compile(r"(?<![<>!\\])=")
 RELATION = re.compile(r"[=<>≤≥≠≈]|\\(?:leq?|geq?|neq?|leqslant|geqslant|lt|gt|equiv|in|approx|sim)(?![a-zA-Z])")
 _APPROXIMATE = re.compile(r"\\approx(?![A-Za-z])|≈")
-#: what a value may be given for: x, x_1, AB, \theta, \angle ABC, f(2), P(A), |AB|, [ABC], \text{Area}, Total
+#: what a value may be given for: x, x_1, AB, \theta, \angle ABC, f(2), P(A), \sin A, |AB|, [ABC], \text{Area}, Total
 _NAME = re.compile(
     r"(?:m\s*)?(?:\\(?:angle|triangle)\s*)?(?:[A-Z]{1,4}|[a-z]|\\[a-zA-Z]+|\\(?:overline|vec|mathbf|bar)\{[A-Za-z]+\})"
-    r"(?:_\w|_\{[^{}]*\})?"
+    r"(?:_\w|_\{[^{}]*\})?|\\(?:sin|cos|tan|sec|csc|cot)\s*(?:\\angle\s*)?(?:[A-Z]{1,3}|[a-z]|\\[a-zA-Z]+)"
     r"|[fghpqFGHPQEN](?:'|_\w|\^\{-1\})?\([^()]*\)|\|[A-Z]{2}\||\[[A-Z]{3,6}\]"
     r"|\([a-z](?:\s*,\s*[a-z])+\)|\\(?:text|mathrm|operatorname|mbox)\{[A-Za-z ]+\}(?:\s*\(?[A-Z]{0,4}\)?)|[A-Za-z]{2,}(?: [A-Za-z]+)*"
 )
@@ -76,8 +78,8 @@ def sides(text: str) -> list[str] | None:
 
     A rounded value at its end, ``\\sqrt{5} \\approx 2.236``, is left out if it is the rounding.
     """
-    exactly, *rounded = _APPROXIMATE.split(text)
-    parts = [part.strip() for part in _EQUALS.split(exactly)]
+    exactly, *rounded = _APPROXIMATE.split(_SUBSCRIPTS.sub(lambda match: match.group().replace("=", _HIDDEN), text))
+    parts = [part.strip().replace(_HIDDEN, "=") for part in _EQUALS.split(exactly)]
     if not 2 <= len(parts) + len(rounded) <= MAX_SIDES or not all(parts) or len(rounded) > 1:
         return None
     if rounded and not _is_rounding(rounded[0].strip(), parts[-1]):

@@ -27,6 +27,8 @@ from dsm_repro.reasoning.linux import die_with_parent, virtual_memory
 #: address space that one answer may add, bytes: far more than any honest answer needs
 MEMORY_BYTES = 1_000_000_000
 _MIXED = re.compile(r"(\d)\s*(?=\\frac)")
+#: math-verify takes a lone i for the imaginary unit and the i of 5i for a variable
+_IMAGINARY = re.compile(r"(?<=\d)i(?![A-Za-z])")
 #: a comma that groups digits
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
@@ -101,7 +103,7 @@ def _parse_whole(text: str) -> list[Any]:
 
 def _delimited(text: str) -> str:
     # The answer is already extracted: math delimiters around it make the whole of it the candidate.
-    inside = text.replace("\\$", "").replace("$", "").replace("\n", " ")
+    inside = _IMAGINARY.sub(" i", text.replace("\\$", "").replace("$", "").replace("\n", " "))
     return f"${inside}$"
 
 
