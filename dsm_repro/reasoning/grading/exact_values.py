@@ -70,6 +70,4 @@ def _rational(parsed: Any) -> Fraction | None:
 def _is_exact_number(parsed: Any) -> bool:
     from sympy import Expr, Float, Integral, Limit, Product, Sum
 
-    return (
-        isinstance(parsed, Expr) and bool(parsed.is_number) and not parsed.has(Float, Integral, Limit, Product, Sum)
-    )
+    return isinstance(parsed, Expr) and bool(parsed.is_number) and not parsed.has(Float, Integral, Limit, Product, Sum)

@@ -14,10 +14,10 @@ MAX_DEPTH = 12
 #: longer answers stay as they are: each call looks for the bracket that closes it
 MAX_CHARS = 400
 
-_FUNCTIONS = frozenset("sin cos tan sec csc cot sinh cosh tanh".split())
+_FUNCTIONS = ("sin", "cos", "tan", "sec", "csc", "cot", "sinh", "cosh", "tanh")
 _INVERSE = {f"a{name}": rf"\arc{name}" for name in _FUNCTIONS}
 _CONSTANTS = {"pi": r"\pi ", "oo": r"\infty ", "EmptySet": r"\emptyset ", "Reals": r"\mathbb{R}"}
-_GREEK = frozenset("alpha beta gamma delta theta mu rho sigma tau phi omega".split())
+_GREEK = ("alpha", "beta", "gamma", "delta", "theta", "mu", "rho", "sigma", "tau", "phi", "omega")
 _INTERVALS = {"": "[]", ".open": "()", ".Lopen": "(]", ".Ropen": "[)"}
 _MARKS = re.compile(r"\*\*|[A-Za-z]\w*(?:\.\w+)?\(|\bpi\b|\boo\b|\bI\b|\dj\b|[\[{(].*,|\bEmptySet\b|\bReals\b|theta")
 _WORD = re.compile(r"(?<![A-Za-z0-9_.])(\d*\.?\d*)([A-Za-z]+(?:\.[A-Za-z]+)?)(\(?)")
@@ -113,9 +113,9 @@ def _interval(kind: str, ends: list[str]) -> str | None:
     brackets = _INTERVALS.get(kind)
     if brackets is None or len(ends) != 2:
         return None
-    left, right = brackets
     # SymPy opens an end at infinity and does not say so.
-    left, right = "(" if "infty" in ends[0] else left, ")" if "infty" in ends[1] else right
+    left = "(" if "infty" in ends[0] else brackets[0]
+    right = ")" if "infty" in ends[1] else brackets[1]
     return f"{left}{ends[0]},{ends[1]}{right}"
 
 

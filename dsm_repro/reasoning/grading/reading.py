@@ -18,23 +18,22 @@ MAX_SIDES = 8
 _COMMANDS = (
     "frac binom dbinom tbinom choose sqrt cdot times div pi infty cup emptyset varnothing mathbb mathbf "
     "boldsymbol overline bar vec hat lvert rvert vert lfloor rfloor lceil rceil lbrace rbrace begin end pm mp sum prod "
-    "int sin cos tan sec csc cot arcsin arccos arctan arcsec arccsc arccot sinh cosh tanh log ln lg exp max min gcd lcm "
-    "det alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
-    "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+    "int sin cos tan sec csc cot arcsin arccos arctan arcsec arccsc arccot sinh cosh tanh log ln lg exp max min gcd "
+    "lcm det alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma "
+    "tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
 )
 _READ = frozenset(rf"\{name}" for name in _COMMANDS.split()) | {r"\{", r"\}", "NAME"} | frozenset("+-*/^_()[]{}|,:!")
-_FUNCTIONS = frozenset("arcsin arccos arctan sinh cosh tanh lcm gcd ln log exp sin cos tan cot sec csc".split())
+_FUNCTION_NAMES = "arcsin arccos arctan sinh cosh tanh lcm gcd ln log exp sin cos tan cot sec csc"
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _ORDERS = {"<": "<", ">": "<", r"\lt": "<", r"\gt": "<"} | dict.fromkeys(
     (r"\le", r"\ge", r"\leq", r"\geq", r"\leqslant", r"\geqslant", "≤", "≥"), r"\le"
 )
 _SAME = {**_ORDERS, r"\neq": r"\ne", "≠": r"\ne", r"\rightarrow": r"\to", "→": r"\to", "≈": r"\approx"}
-_RELATIONS = frozenset(_SAME.values()) | frozenset(
-    rf"\{name}"
-    for name in (
-        "approx sim simeq cong equiv in notin ni subset subseteq supset gg ll propto Rightarrow Leftrightarrow implies "
-        "iff leftarrow mapsto mid"
-    ).split()
+_OTHER_RELATIONS = (
+    "approx sim simeq cong equiv in notin ni subset subseteq supset gg ll propto Rightarrow Leftrightarrow implies iff "
+    "leftarrow mapsto mid"
 )
+_RELATIONS = frozenset(_SAME.values()) | {"=", *(rf"\{name}" for name in _OTHER_RELATIONS.split())}
 _TOKEN = re.compile(
     r"\\(?:text\w*|mbox|mathrm|mathit|operatorname)\s*\{(?P<words>[^{}]*)\}|\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\.\d+"
     r"|[A-Za-z]+|\*\*|//|\s+|.",
@@ -52,9 +51,11 @@ _APPROXIMATE = re.compile(r"\\approx(?![A-Za-z])|≈")
 #: what a value may be given for: x, x_1, AB, \theta, \angle ABC, f(2), P(A), \sin A, |AB|, [ABC], \text{Area}, Total
 _NAME = re.compile(
     r"(?:m\s*)?(?:\\(?:angle|triangle)\s*)?(?:[A-Z]{1,4}|[a-z]|\\[a-zA-Z]+|\\(?:overline|vec|mathbf|bar)\{[A-Za-z]+\})"
-    r"(?:_\w|_\{[^{}]*\})?|\\(?:sin|cos|tan|sec|csc|cot)\s*(?:\\angle\s*)?(?:[A-Z]{1,3}|[a-z]|\\[a-zA-Z]+)"
+    r"(?:_\w|_\{[^{}]*\})?"
+    r"|\\(?:sin|cos|tan|sec|csc|cot)\s*(?:\\angle\s*)?(?:[A-Z]{1,3}|[a-z]|\\[a-zA-Z]+)"
     r"|[fghpqFGHPQEN](?:'|_\w|\^\{-1\})?\([^()]*\)|\|[A-Z]{2}\||\[[A-Z]{3,6}\]"
-    r"|\([a-z](?:\s*,\s*[a-z])+\)|\\(?:text|mathrm|operatorname|mbox)\{[A-Za-z ]+\}(?:\s*\(?[A-Z]{0,4}\)?)|[A-Za-z]{2,}(?: [A-Za-z]+)*"
+    r"|\([a-z](?:\s*,\s*[a-z])+\)|\\(?:text|mathrm|operatorname|mbox)\{[A-Za-z ]+\}(?:\s*\(?[A-Z]{0,4}\)?)"
+    r"|[A-Za-z]{2,}(?: [A-Za-z]+)*"
 )
 
 
@@ -67,7 +68,7 @@ def unread(prediction: str, gold: str) -> str | None:
         # an inequality may describe an interval
         extra.clear()
     if extra:
-        return "relation" if extra & (_RELATIONS | {"="}) else "unread"
+        return "relation" if extra & _RELATIONS else "unread"
     if prediction.count("|") % 2 or not _balanced(prediction):
         return "unread"
     return None
@@ -91,7 +92,7 @@ def sides(text: str) -> list[str] | None:
 
 def _is_name(text: str) -> bool:
     """``p(p+1)`` is a product."""
-    return _NAME.fullmatch(text) is not None and (not text[1:2] == "(" or text[0] not in text[2:])
+    return _NAME.fullmatch(text) is not None and (text[1:2] != "(" or text[0] not in text[2:])
 
 
 def _is_rounding(text: str, of: str) -> bool:
@@ -110,9 +111,10 @@ def _signs(text: str) -> set[str]:
         token, words = match.group(), match["words"]
         if words is not None:
             found.add("NAME" if words.strip() in _FUNCTIONS else "words " + " ".join(words.casefold().split()))
-        elif not (token.isspace() or (token[0].isascii() and token[-1].isalnum() and token[0] != "\\")):
-            if not (matrix and token in _MATRIX_MARKS):
-                found.add(_SAME.get(token, token))
+            continue
+        plain = token.isspace() or (token[0].isascii() and token[-1].isalnum() and token[0] != "\\")
+        if not plain and not (matrix and token in _MATRIX_MARKS):
+            found.add(_SAME.get(token, token))
     return found
 
 

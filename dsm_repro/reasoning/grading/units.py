@@ -157,6 +157,16 @@ def changes_value(words: str) -> bool:
     return bool(MEANING & set(re.findall(r"[a-z']+", words.lower())) or _HAN_MEANING & set(words))
 
 
+def is_known(word: str) -> bool:
+    """Whether the table has this unit, in any of its spellings."""
+    return _name(word) is not None or word in _POWERS
+
+
+def is_power(word: str) -> bool:
+    """``square`` and ``cubic``, before a unit of length."""
+    return word in _POWERS
+
+
 def letters(text: str) -> str:
     """A single letter in ``\\mathrm{}`` or ``\\text{}`` that is no unit is the letter: ``2\\mathrm{i}`` is 2i."""
     return _LETTER.sub(r" \1", text) if "{" in text else text
