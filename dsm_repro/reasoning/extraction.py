@@ -17,8 +17,10 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
+from dsm_repro.reasoning.clauses import ends_sentence, unlabelled, value_in
+
 #: names these rules and those of ``answers.py`` in a protocol; raised when one changes which answer is found
-VERSION = 2
+VERSION = 3
 
 #: only the end of a longer completion is searched: answers come last
 MAX_COMPLETION_CHARS = 200_000
@@ -29,6 +31,9 @@ _FINAL_START = "final answer is $"
 _FINAL_END = "$. I hope"
 _BRACES = re.compile(r"\\(?:boxed|fbox)[ \t]*\{|\\(?:boxed|fbox)[ \t]+(?=[^\s{\\])|\\.|[{}]", re.DOTALL)
 _PHRASE = re.compile(r"the answer is", re.IGNORECASE)
+#: what follows the phrase on lines of its own, or starts its line
+_DISPLAY = re.compile(r"\s*(?:\$\$(.+?)\$\$|\\\[(.+?)\\\]|\n\s*\$([^$\n]+)\$)", re.DOTALL)
+_ANOTHER = re.compile(r"\$\s*(?:[,;]|,?\s*(?:or|and)\s)\s*\$")
 _OUTPUT = "```output"
 _NUMBER = re.compile(r"(?:(?<![\w)])[-\u2212])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?")
 
@@ -111,11 +116,15 @@ def _phrase(text: str) -> str | None:
     last = _last_match(_PHRASE, text)
     if last is None:
         return None
-    line = text[last.end() :].lstrip(" \t:").split("\n", 1)[0].strip()
+    rest = text[last.end() :].lstrip(" \t:*")
+    if display := _DISPLAY.match(rest):
+        return next(content for content in display.groups() if content is not None)
+    line = rest.split("\n", 1)[0].strip()
+    stop = next((at.start() for at in re.finditer(r"\.", line) if ends_sentence(line, at.start())), len(line))
     if line.startswith("$") and (end := line.find("$", 1)) > 1:
-        return line[1:end]
-    # The sentence ends at a full stop that is not a decimal point.
-    return re.split(r"\.(?!\d)", line, maxsplit=1)[0].strip(" $*")
+        # "$5$ or $6$" are two answers
+        return line[:stop].replace("$", "") if _ANOTHER.match(line, end) else line[1:end]
+    return value_in(line[:stop].strip(" $*"))
 
 
 def _last_output_block(text: str) -> str | None:
@@ -128,7 +137,7 @@ def _last_output_block(text: str) -> str | None:
 def _last_line(output: str) -> str | None:
     lines = output.rstrip().rsplit("\n", 1)
     line = lines[-1].strip()
-    return _phrase(line) or _last_boxed(line) or line
+    return _phrase(line) or _last_boxed(line) or value_in(unlabelled(line).removesuffix("."))
 
 
 def _last_number(text: str) -> str | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 
-from dsm_repro.reasoning.grading import exact, structure, units
+from dsm_repro.reasoning.grading import exact, python_notation, reading, structure, units
 from dsm_repro.reasoning.grading.algebra import UNKNOWN, Algebra
 from dsm_repro.reasoning.grading.estimate import certainly_different, estimate
 from dsm_repro.reasoning.grading.guards import refusal
@@ -22,7 +22,6 @@ _CHOICE = re.compile(r"\(?\s*([A-Z])\s*\)?")
 _WORDS = re.compile(r"[A-Za-z][A-Za-z' .-]*")
 _TEXT = re.compile(r"\\(?:text|textbf|textrm|mbox|mathrm|operatorname)\{([^{}\\]*)\}")
 _ASSIGNMENT = re.compile(r"([A-Z]{2}|[A-Za-z](?:_\w|_\{\w+\})?(?:\([A-Za-z]\))?)\s*=\s*([^=]+)")
-_RELATION = re.compile(r"[=<>]|\\(?:leq?|geq?|neq?|equiv|in|approx|sim)(?![a-zA-Z])")
 #: a relation between terms, not the value of a name: a + b = 0
 _EQUATION = re.compile(r"(?=[^=]*[A-Za-z])[^=]*[^=\s]\s*[+\-*/^][^=]*=[^=]*")
 _LETTERS = re.compile(r"(?<![\\a-zA-Z])[A-Za-z]")
@@ -30,7 +29,7 @@ _LETTERS = re.compile(r"(?<![\\a-zA-Z])[A-Za-z]")
 
 def judge(prediction: str, gold: str, algebra: Algebra) -> tuple[bool | None, str]:
     comparison = Comparison(algebra)
-    right = comparison.same(prediction, gold)
+    right = comparison.same(python_notation.to_latex(prediction, gold), gold)
     return right, comparison.reason or "math_verify"
 
 
@@ -71,10 +70,15 @@ class Comparison:
             return self._decide("members", False)
         if several.kind == "tuple" and (described := structure.interval(alone)) is not None:
             return self._same_members(described, several)
+        if answer.kind == "single" and (chained := self._same_chain(prediction, gold)) is not None:
+            return chained[0]
         # A product may be a matrix: a parser may see more than we do.
-        return self._algebra.equal(prediction, gold)
+        return self._ask(prediction, gold)
 
     def _same_members(self, answer: structure.Form, gold: structure.Form) -> bool | None:
+        if answer.kind == "tuple" and answer.detail == "[]" and gold.kind in ("list", "set") and gold.members:
+            # Python prints a list so.
+            answer = structure.Form("list", tuple(dict.fromkeys(answer.members)))
         if answer.ordered != gold.ordered or (
             answer.ordered and (answer.kind, answer.detail) != (gold.kind, gold.detail)
         ):
@@ -129,10 +133,19 @@ class Comparison:
         words = self._same_words(prediction, gold)
         if words is not None:
             return self._decide("words", words)
+        prediction, gold = units.letters(prediction), units.letters(gold)
         if (assigned := self._same_assignment(prediction, gold)) is not None:
             return assigned[0]
+        if (chained := self._same_chain(prediction, gold)) is not None:
+            return chained[0]
         if certainly_different(prediction, gold):
             return self._decide("value", False)
+        return self._ask(prediction, gold)
+
+    def _ask(self, prediction: str, gold: str) -> bool | None:
+        """The parser's word, where it will read all of the prediction."""
+        if (reason := reading.unread(prediction, gold)) is not None:
+            return self._decide(reason, False)
         return self._algebra.equal(prediction, gold)
 
     def _same_words(self, prediction: str, gold: str) -> bool | None:
@@ -160,14 +173,21 @@ class Comparison:
             if not _LETTERS.search(mine[2]) and not _LETTERS.search(theirs[2]):
                 return (self._decide("variable", False),)
             return None
-        if mine and not _RELATION.search(gold):
+        if mine and not reading.RELATION.search(gold):
             return (self._same_value(mine[2], gold),)
-        if theirs and not _RELATION.search(prediction):
+        if theirs and not reading.RELATION.search(prediction):
             return (self._same_value(prediction, theirs[2]),)
         # "What is a + b?" may be answered by a + b = 5; "what is its equation?" not by 0.
         if _EQUATION.fullmatch(gold) and estimate(prediction) is not None:
             return (self._decide("relation", False),)
         return None
+
+    def _same_chain(self, prediction: str, gold: str) -> tuple[bool | None] | None:
+        """``2 + 3 = 5`` is 5 if it is true; ``3 = 5`` and ``x + 1 = 5`` are no answer that is a value."""
+        if reading.RELATION.search(gold) or (values := reading.sides(prediction)) is None:
+            return None
+        right = _all(self.same(value, gold) for value in values)
+        return (right if right is not False else self._decide("relation", False),)
 
     def _decide(self, reason: str, right: bool | None) -> bool | None:
         if right is not None:

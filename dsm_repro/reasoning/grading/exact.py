@@ -34,13 +34,18 @@ _FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _GROUPING = re.compile(r"(?<=\d)(?:,\s*\\!|\{,\})\s*(?=\d{3})")
 _SAME_SIGN = (
     ("\u2212", "-"),
-    ("~", " "),
     ("±", r"\pm "),
     ("∞", r"\infty "),
     ("π", r"\pi "),
     ("\u2044", "/"),
     ("×", r"\times "),
+    ("÷", r"\div "),
+    ("、", ", "),
+    ("。", "."),
+    # full-width digits and signs of Chinese text, U+FF05 to U+FF1D
+    *((chr(0xFEE0 + ord(sign)), sign) for sign in "0123456789%()+,-./:="),
 )
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _SPACES = re.compile(r"\s+")
 _LOOSE_SIGN = re.compile(r"^([+-]) (?=[\d.\\])")
 #: a space between two words or numbers keeps them apart: "1 2" is not "12"
@@ -50,9 +55,10 @@ _LOOSE_SPACE = re.compile(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])")
 def clean(text: str) -> str:
     """``text`` without marks that do not change its meaning: math delimiters, spacing commands, ``\\left``,
     invisible characters, the full stop at the end."""
-    text = _NOTHING.sub("", _GROUPING.sub(",", text))
-    for written, meant in _SAME_SIGN:
-        text = text.replace(written, meant)
+    text = _NOTHING.sub("", _GROUPING.sub(",", text)).replace("~", " ")
+    if not text.isascii():
+        for written, meant in _SAME_SIGN:
+            text = text.replace(written, meant)
     text = _FRACTIONS.sub(r"\\frac", text)
     text = _LOOSE_SIGN.sub(r"\1", _SPACES.sub(" ", text).strip())
     while True:
@@ -60,11 +66,23 @@ def clean(text: str) -> str:
         for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
             if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing):
                 text = text[len(opening) : -len(closing)].strip()
+        if (box := _BOX.match(text)) and closing_brace(text, box.end()) == len(text) - 1:
+            text = text[box.end() : -1].strip()
         if text.endswith(".") and not text.endswith(".."):
             text = text[:-1].rstrip()
         if text == before:
             break
     return text
+
+
+def closing_brace(text: str, start: int) -> int:
+    """Where the brace closes inside which ``start`` is; -1 if nowhere."""
+    depth = 1
+    for i in range(start, len(text)):
+        depth += (text[i] == "{") - (text[i] == "}")
+        if depth == 0:
+            return i
+    return -1
 
 
 def same_text(text: str) -> str:

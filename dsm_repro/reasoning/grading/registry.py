@@ -10,7 +10,7 @@ from dsm_repro.reasoning.grading import compare, deepseek, exact, hendrycks, min
 from dsm_repro.reasoning.grading.algebra import Algebra
 
 #: raised when a rule of ours changes a verdict, whichever grader it belongs to
-RULES_VERSION = 2
+RULES_VERSION = 3
 
 #: (prediction, gold, algebra) to whether it is right, None for "ask a worker", and the rule that said so
 Judge = Callable[[str, str, Algebra], tuple["bool | None", str]]

@@ -25,6 +25,7 @@ _CONNECTORS = re.compile(
     r"[,;]?\s*\\(?:text|mbox|textrm)\{\s*,?\s*(?:and|or)\s*\}|[,;]?\s+(?:and|or)\s+|[,;]?\s*\\(?:land|lor|vee|wedge)(?![a-zA-Z])"
 )
 _WHOLE_TEXT = re.compile(r"\\(?:text|textbf|textrm|mbox|mathrm)\{([^{}\\]*)\}")
+_COUNTED = re.compile(r"([+-]?\d[\d.,/]*) +([^\d,;]+)")
 _LESS, _MORE = r"<|\\leq?(?![a-zA-Z])|\\leqslant|≤", r">|\\geq?(?![a-zA-Z])|\\geqslant|≥"
 _BOUNDED = re.compile(rf"([^<>=≤≥]+?)\s*({_LESS})\s*([A-Za-z])\s*({_LESS})\s*([^<>=≤≥]+)")
 _HALF_BOUNDED = re.compile(rf"([A-Za-z])\s*({_LESS}|{_MORE})\s*([^<>=≤≥]+)")
@@ -113,6 +114,9 @@ def _words(text: str, inside: str) -> Form:
     """``\\text{A, C}`` is a list of words; ``\\text{13}`` is a number; any other words stay as they are."""
     if number(inside) is not None:
         return Form("single", (inside,))
+    if (counted := _COUNTED.fullmatch(inside)) and number(counted[1]) is not None:
+        # \text{72 clips} is 72\text{ clips}
+        return Form("single", (rf"{counted[1]}\text{{ {counted[2]}}}",))
     parts = _split(_CONNECTORS.sub(",", inside), ",;")
     members = [rf"\text{{{part}}}" for part in parts or () if part]
     return (len(members) > 1 and _unordered("list", members)) or Form("single", (text,))

@@ -19,6 +19,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
+from dsm_repro.reasoning.grading import exact_values
 from dsm_repro.reasoning.grading.algebra import Algebra
 from dsm_repro.reasoning.grading.registry import rule_set
 from dsm_repro.reasoning.linux import die_with_parent, virtual_memory
@@ -26,6 +27,8 @@ from dsm_repro.reasoning.linux import die_with_parent, virtual_memory
 #: address space that one answer may add, bytes: far more than any honest answer needs
 MEMORY_BYTES = 1_000_000_000
 _MIXED = re.compile(r"(\d)\s*(?=\\frac)")
+#: math-verify takes a lone i for the imaginary unit and the i of 5i for a variable
+_IMAGINARY = re.compile(r"(?<=\d)i(?![A-Za-z])")
 #: a comma that groups digits
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
@@ -49,8 +52,15 @@ class _Parsing(Algebra):
         golds = _parse(gold)
         if not golds:
             raise _UnparsedError("gold_unparsed")
-        predictions = _parse(prediction)
-        return bool(predictions) and bool(verify(golds, predictions, timeout_seconds=None, raise_on_error=True))
+        predictions = _parse_whole(prediction)
+        if not predictions:
+            return False
+        exactly = exact_values.equal(prediction, gold, predictions[0], golds[0])
+        if exactly is not None:
+            return exactly
+        if not verify(golds, predictions, timeout_seconds=None, raise_on_error=True):
+            return False
+        return exact_values.agree(predictions[0], golds[0])
 
     def difference_is_zero(self, prediction: str, gold: str) -> bool:
         from sympy import simplify
@@ -74,11 +84,27 @@ class _Parsing(Algebra):
 def _parse(text: str) -> list[Any]:
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
-    # The answer is already extracted: math delimiters around it make the whole of it the candidate.
-    inside = text.replace("\\$", "").replace("$", "").replace("\n", " ")
     return parse(
-        f"${inside}$", extraction_config=[LatexExtractionConfig(), ExprExtractionConfig()], parsing_timeout=None
+        _delimited(text), extraction_config=[LatexExtractionConfig(), ExprExtractionConfig()], parsing_timeout=None
     )
+
+
+def _parse_whole(text: str) -> list[Any]:
+    """A prediction as one formula: where that cannot be read, no number or fraction in it is looked for."""
+    from math_verify import LatexExtractionConfig, parse
+
+    return parse(
+        _delimited(text),
+        extraction_config=[LatexExtractionConfig()],
+        extraction_mode="first_match",
+        parsing_timeout=None,
+    )
+
+
+def _delimited(text: str) -> str:
+    # The answer is already extracted: math delimiters around it make the whole of it the candidate.
+    inside = _IMAGINARY.sub(" i", text.replace("\\$", "").replace("$", "").replace("\n", " "))
+    return f"${inside}$"
 
 
 @lru_cache(maxsize=64)
