@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
+#: tokens that are held before the rows that they make are passed on
+BLOCK = 1_000_000
 
-def pack(documents: Iterable[Sequence[int]], eos: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+
+def pack(documents: Iterable[Sequence[int]], eos: int, length: int, block: int = BLOCK) -> Iterator[np.ndarray]:
     """Concatenate documents, each followed by ``eos``, and cut into rows of ``length``.
 
-    Returns (rows: int32, n × length; the rest: int32, fewer than ``length`` tokens). A document may
-    run over several rows, and a row may hold several documents, which attend to each other (the paper
-    does not say that they are kept apart).
+    Yields rows (int32, n × length) of about ``block`` tokens together; the fewer than ``length`` tokens at the end are
+    left over. A document may run over several rows, and a row may hold several documents, which attend to each other
+    (the paper does not say that they are kept apart).
     """
+    held = array("i")
+    for document in documents:
+        held.extend(document)
+        held.append(eos)
+        if len(held) >= max(block, length):
+            yield _rows(held, length)
+            del held[: len(held) // length * length]
+    if len(held) >= length:
+        yield _rows(held, length)
+
+
+def _rows(held: array[int], length: int) -> np.ndarray:
+    """A copy of the whole rows."""
     import numpy as np
 
-    parts: list[np.ndarray] = []
-    for document in documents:
-        parts.append(np.asarray(document, dtype=np.int32))
-        parts.append(np.asarray([eos], dtype=np.int32))
-    stream = np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
-    full = len(stream) // length * length
-    return stream[:full].reshape(-1, length), stream[full:]
+    whole = len(held) // length
+    return np.array(held[: whole * length], dtype=np.int32).reshape(whole, length)

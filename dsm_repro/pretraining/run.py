@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dsm_repro.config.errors import ConfigError
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.pretraining.mixture import check_weights, mix, row_targets
+from dsm_repro.pretraining.rows import mapped_rows, write_rows
 from dsm_repro.pretraining.sources import packed_source
 
 if TYPE_CHECKING:
@@ -55,29 +56,32 @@ def train_on_text(
     """
     import numpy as np
 
+    from dsm_repro.training.together import in_first
     from dsm_repro.training.trainer import final_loss, train_language_model
 
     total = opt.steps * opt.batch_size
     needed = row_targets(check_weights(text.weights, text.weights_key), total)
-    arrays = {
+    # what is not asked for is not read: generators
+    sources = {
         name: packed_source(
             text.sources[name].documents(), tokenizer, text.length, needed[name], text.sources[name].whole
         )
         for name in needed
     }
-    for name, rows in arrays.items():
-        if needed[name] and not len(rows):
+    available = in_first(ctx.config.execution, lambda: write_rows(ctx.scratch, sources))
+    for name, count in available.items():
+        if needed[name] and not count:
             raise ConfigError(
                 f"{text.weights_key}.{name}: the source has less text than one row of {text.length} tokens. "
                 "Give it more text, or set its weight to 0."
             )
-    available = {name: len(rows) for name, rows in arrays.items()}
     mixture = mix(
         text.weights, available, total, text.length, text.max_epochs, opt.seed, text.weights_key, text.limit_key
     )
-    starts = dict(zip(arrays, np.cumsum([0, *available.values()])[:-1], strict=True))
+    starts = dict(zip(available, np.cumsum([0, *available.values()])[:-1], strict=True))
     order = [int(starts[name]) + row for name, row in mixture.places]
-    train_language_model(ctx, model, np.concatenate(list(arrays.values())), order, opt, dtype)
+    rows = mapped_rows(ctx.scratch, sum(available.values()), text.length)
+    train_language_model(ctx, model, rows, order, opt, dtype)
     return {
         "target_shares": mixture.target_shares,
         "achieved_shares": mixture.achieved_shares,

@@ -191,10 +191,12 @@ def tokenized(documents: Iterable[str], tokenizer: PreTrainedTokenizerBase, enou
 
 def packed_source(
     documents: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int, rows_needed: int, whole: bool
-) -> np.ndarray:
+) -> Iterator[np.ndarray]:
     """Rows (n × length) of a source: all of them if ``whole``, else reading stops when there are ``rows_needed``."""
     from dsm_repro.pretraining.packing import pack
 
+    left = sys.maxsize if whole else rows_needed
     enough = sys.maxsize if whole else rows_needed * length
-    rows, _ = pack(tokenized(documents, tokenizer, enough), int(tokenizer.eos_token_id), length)  # type: ignore[arg-type]
-    return rows if whole else rows[:rows_needed]
+    for rows in pack(tokenized(documents, tokenizer, enough), int(tokenizer.eos_token_id), length):  # type: ignore[arg-type]
+        yield rows[:left]
+        left -= len(rows[:left])

@@ -13,6 +13,7 @@ from dsm_repro.config.schema import Config
 from dsm_repro.config.training_schema import SourceSpec
 from dsm_repro.pipeline.stage import Estimate, Stage, StageContext
 from dsm_repro.pretraining.mixture import check_weights
+from dsm_repro.pretraining.rows import rows_note
 from dsm_repro.pretraining.schedule import multi_step, warmup_note
 from dsm_repro.pretraining.sources import check_kind, files_of, texts
 from dsm_repro.training.planning import trainer_memory, training_estimate
@@ -81,9 +82,10 @@ def estimate(config: Config) -> Estimate:
     _sources(config)
     steps, rows = steps_and_rows(training_tokens(config), c.batch_tokens, c.sequence_length, "pretrain")
     multi_step(steps, c.warmup_steps, c.decay_at, c.decay_to)
-    notes = (*warmup_note(steps, c.warmup_steps), *gate_notes(config), *_unranked_note(config))
+    tokens = steps * rows * c.sequence_length
+    notes = (*warmup_note(steps, c.warmup_steps), *rows_note(tokens), *gate_notes(config), *_unranked_note(config))
     memory = trainer_memory(config, rows, c.sequence_length, fused=False)
-    return training_estimate(config, steps * rows * c.sequence_length, c.sequence_length, notes, memory)
+    return training_estimate(config, tokens, c.sequence_length, notes, memory)
 
 
 def run(ctx: StageContext) -> None:

@@ -38,8 +38,8 @@ def test_the_training_of_mini_goes_through_them_as_often_as_the_papers() -> None
     epochs = {}
     for kind in (*COLLECTIONS, "latex_prose"):
         ids = tokenizer([text for _, text in documents(kind, 0)], add_special_tokens=False)["input_ids"]
-        rows, _ = pack(iter(ids), int(tokenizer.eos_token_id), length)  # type: ignore[arg-type]
-        epochs[kind] = config.pretrain.tokens / rows.size
+        blocks = pack(iter(ids), int(tokenizer.eos_token_id), length)  # type: ignore[arg-type]
+        epochs[kind] = config.pretrain.tokens / sum(rows.size for rows in blocks)
     assert epochs["openwebmath"] == pytest.approx(150 / 13.6, rel=0.01)
     assert epochs["mathpile"] == pytest.approx(150 / 8.9, rel=0.01)
     # another version of a package brings other docstrings

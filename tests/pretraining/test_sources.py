@@ -87,11 +87,12 @@ def test_reading_stops_when_there_is_enough() -> None:
             asked.append(1)
             yield "x" * 99
 
-    assert packed_source(endless(), Letters(), 50, 40, whole=False).shape == (40, 50)  # type: ignore[arg-type]
+    (rows,) = packed_source(endless(), Letters(), 50, 40, whole=False)  # type: ignore[arg-type]
+    assert rows.shape == (40, 50)
     assert len(asked) < 200
     assert sum(len(ids) + 1 for ids in tokenized(endless(), Letters(), 1_000)) == 1_000  # type: ignore[arg-type]
 
 
 def test_a_whole_source_is_read_to_the_end() -> None:
-    rows = packed_source(iter(["x" * 9] * 20), Letters(), 10, 3, whole=True)  # type: ignore[arg-type]
+    (rows,) = packed_source(iter(["x" * 9] * 20), Letters(), 10, 3, whole=True)  # type: ignore[arg-type]
     assert rows.shape == (20, 10)
