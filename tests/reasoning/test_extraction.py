@@ -26,6 +26,21 @@ from dsm_repro.reasoning.extraction import MAX_COMPLETION_CHARS, Extracted, boxe
         ("The answer is 1. No: the answer is 2.", "2", "phrase"),
         ("```python\nprint(6)\n```\n```output\n5\n6\n```\nwell", "6", "output"),
         ("it costs 1,234.50 dollars", "1,234.50", "number"),
+        ("The answer is 72 clips.", "72", "phrase"),
+        ("The answer is **72** clips.", "72", "phrase"),
+        ("The answer is $18 per day.", "18", "phrase"),
+        ("The answer is 72, as required.", "72", "phrase"),
+        ("The answer is 72 (clips).", "72", "phrase"),
+        ("The answer is 72 clips in all.", "72", "phrase"),
+        ("The answer is 3 1/2 cups.", "3 1/2", "phrase"),
+        ("The answer is 20% of the total.", "20%", "phrase"),
+        ("The answer is 10 a.m. Then it rains.", "10 a.m.", "phrase"),
+        ("The answer is 10:30 p.m.", "10:30 p.m.", "phrase"),
+        ("The answer is 5 dollars for both.", "5 dollars", "phrase"),
+        ("the answer is:\n\\[\nx = \\frac{1}{2}\n\\]", r"x = \frac{1}{2}", "phrase"),
+        ("the answer is\n\n$$5.5$$", "5.5", "phrase"),
+        ("the answer is:\n$7$", "7", "phrase"),
+        ("the answer is $5$ or $6$.", "5 or 6", "phrase"),
         ("5-3", "3", "number"),
         ("it is -3", "-3", "number"),
         ("3/4 of it", "3/4", "number"),
@@ -39,7 +54,44 @@ def test_extract(completion: str, answer: str | None, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "answer"), [("6\n7\n", "7"), ("The answer is 4\n", "4"), ("x = 3\n", "x = 3"), (r"\boxed{2}", "2")]
+    "clause",
+    [
+        *(
+            "5 or more",
+            "5, not six",
+            "5 to six",
+            "5 dozen eggs",
+            "5 pairs",
+            "5 million dollars",
+            "5 minutes",
+            "5 per cent",
+        ),
+        *("5 x", "5 ab", "5 theta", "5 pi", "5, a", "5, pi", "1, 2", "5 dollars and fifty cents", "60 miles per hour"),
+        *("12 square tiles", "5 but 6", "5 negative numbers", "5 = 6", "5 apples + 6", "not 5 apples", "5 per cent"),
+    ],
+)
+def test_words_that_may_change_the_number_stay_with_it(clause: str) -> None:
+    assert extract(f"The answer is {clause}.") == Extracted(clause, "phrase")
+
+
+@pytest.mark.parametrize(
+    ("output", "answer"),
+    [
+        ("6\n7\n", "7"),
+        ("The answer is 4\n", "4"),
+        ("x = 3\n", "x = 3"),
+        (r"\boxed{2}", "2"),
+        ("72 clips", "72"),
+        ("Total: 72\n", "72"),
+        ("The total is 72.", "72"),
+        ("There are 72 clips", "72"),
+        ("Total: $72.00", "$72.00"),
+        ("5 cents", "5 cents"),
+        ("[1, 2]", "[1, 2]"),
+        ("{x: 5}", "{x: 5}"),
+        ("It is not 5", "It is not 5"),
+        ("Less than: 5", "Less than: 5"),
+    ],
 )
 def test_a_program_is_judged_by_its_output(output: str, answer: str) -> None:
     assert extract("print('the answer is 1')  # \\boxed{9}", output) == Extracted(answer, "output")
@@ -64,6 +116,10 @@ def test_a_program_that_printed_nothing_has_no_answer() -> None:
         "\\" * 10**6,
         "-" * 10**6,
         r"\boxed " * 100_000,
+        "the answer is " + "1." * 100_000,
+        "the answer is " + "a.m." * 50_000,
+        "the answer is $$" + "$ " * 100_000,
+        "the answer is" + "\n" * 200_000,
     ],
 )
 def test_time_is_linear_in_the_length(hostile: str) -> None:

@@ -29,8 +29,6 @@ EQUAL_NEIGHBOURS = {
     (r"18 \text{ degrees}", "18"),
     (r"\frac{3}{4}", r"\frac34"),
 }
-#: wrong, and known: read as "what is 2x - y + 2z - 18?"
-READ_AS_VALUE = ("2x - y + 2z - 18 = 0", "0")
 
 
 def lines(name: str) -> list[dict[str, str]]:
@@ -78,9 +76,8 @@ def test_math_against_its_neighbour(math: list[str], grader: Grader) -> None:
     assert (len(pairs), len(parsed)) == (12_400, 179)
     right = {pair for pair, verdict in cheap if verdict is not None and verdict.correct}
     assert right == EQUAL_NEIGHBOURS
-    assert READ_AS_VALUE in parsed
     for pair in sample:
-        assert grader.grade(*pair).status == ("correct" if pair == READ_AS_VALUE else "incorrect"), pair
+        assert grader.grade(*pair).status == "incorrect", pair
 
 
 def test_gsm8k_against_itself_and_its_neighbour() -> None:

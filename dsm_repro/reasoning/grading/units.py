@@ -140,6 +140,9 @@ def split(text: str) -> Measured:
             return Measured(body, " ".join(words.lower().split()), optional=False)
         name, known = _unit(words, match[2] if pattern is not _HAN else None)
         if name and (known or (not only_known and _is_noun(words))):
+            if not known and _PERCENT.search(body):
+                # 50\% of the students
+                return split(body)
             return Measured(_without_spacing(body), name, known)
     return Measured(text)
 
