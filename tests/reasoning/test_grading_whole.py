@@ -31,6 +31,7 @@ WRONG = {
         r"5 \\ \frac{6}{1}",
     ],
     "3": [
+        r"\pi = 3",
         *(r"3\text{ hours 20 minutes}", r"3\text{ h 20 min}", r"3\text{ dozen}", r"3\text{ fourths}", r"3\mathrm{e}"),
         r"3\text{ pairs}",
     ],

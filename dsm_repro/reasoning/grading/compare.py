@@ -177,17 +177,17 @@ class Comparison:
             return (self._same_value(mine[2], gold),)
         if theirs and not reading.RELATION.search(prediction):
             return (self._same_value(prediction, theirs[2]),)
-        # "What is a + b?" may be answered by a + b = 5; "what is its equation?" not by 0.
+        # "What is its equation?" is not answered by 0.
         if _EQUATION.fullmatch(gold) and estimate(prediction) is not None:
             return (self._decide("relation", False),)
         return None
 
     def _same_chain(self, prediction: str, gold: str) -> tuple[bool | None] | None:
         """``2 + 3 = 5`` is 5 if it is true; ``3 = 5`` and ``x + 1 = 5`` are no answer that is a value."""
-        if reading.RELATION.search(gold) or (values := reading.sides(prediction)) is None:
+        if (values := reading.sides(prediction)) is None or reading.RELATION.search(gold):
             return None
         right = _all(self.same(value, gold) for value in values)
-        return (right if right is not False else self._decide("relation", False),)
+        return (self._decide("relation", right),)
 
     def _decide(self, reason: str, right: bool | None) -> bool | None:
         if right is not None:

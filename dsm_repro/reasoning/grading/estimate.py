@@ -24,8 +24,15 @@ MAX_EXPONENT = 1_000.0
 #: deeper formulas are not read: each level is a few calls of Python
 MAX_DEPTH = 40
 
+#: as a run of letters these are no product of variables
+_NAMES = (
+    "sqrt cbrt pi exp log ln sin cos tan sec csc cot asin acos atan arcsin arccos arctan sinh cosh tanh abs floor ceil "
+    "ceiling max min gcd lcm mod factorial binomial inf infinity oo nan"
+)
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<command>\\[A-Za-z]+)|(?P<letter>[A-Za-z])|(?P<mark>\*\*|[-+*/^_(){}\[\]]))",
+    r"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<command>\\[A-Za-z]+)"
+    rf"|(?P<name>(?<![A-Za-z])(?:{'|'.join(_NAMES.split())})(?![A-Za-z]))"
+    r"|(?P<letter>[A-Za-z])|(?P<mark>\*\*|[-+*/^_(){}\[\]]))",
     re.ASCII,
 )
 _TIMES = frozenset((r"\cdot", r"\times", "*"))
@@ -35,12 +42,6 @@ _GREEK_NAMES = (
     "chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega"
 )
 _GREEK = frozenset(rf"\{name}" for name in _GREEK_NAMES.split())
-#: as a run of letters these are no product of variables
-_NAMES = (
-    "sqrt cbrt pi exp log ln sin cos tan sec csc cot asin acos atan arcsin arccos arctan sinh cosh tanh abs floor ceil "
-    "ceiling max min gcd lcm mod factorial binomial inf infinity oo nan"
-)
-_NAME = re.compile(rf"(?<![\\A-Za-z])(?:{'|'.join(_NAMES.split())})(?![A-Za-z])")
 #: (value, how far rounding may have taken it from the true one)
 _Value = tuple[complex, float]
 _CONSTANTS = {"i": 1j, "e": complex(math.e), r"\pi": complex(math.pi)}
@@ -102,13 +103,11 @@ def _power(base: _Value, exponent: complex, error: float) -> _Value:
 
 
 def _tokens(text: str) -> list[str]:
-    if _NAME.search(text):
-        raise _UnreadableError
     found: list[str] = []
     position, text = 0, text.rstrip()
     while position < len(text):
         match = _TOKEN.match(text, position)
-        if match is None:
+        if match is None or match["name"]:
             raise _UnreadableError
         token = match.group().strip()
         # "2 3" and "3 1/2": which of sum and product is meant is not this module's to say.

@@ -66,7 +66,7 @@ def clean(text: str) -> str:
         for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
             if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing):
                 text = text[len(opening) : -len(closing)].strip()
-        if (box := _BOX.match(text)) and closing_brace(text, box.end()) == len(text) - 1:
+        if text[:1] == "\\" and (box := _BOX.match(text)) and closing_brace(text, box.end()) == len(text) - 1:
             text = text[box.end() : -1].strip()
         if text.endswith(".") and not text.endswith(".."):
             text = text[:-1].rstrip()

@@ -28,7 +28,7 @@ _COMPLEX = re.compile(r"\(?([+-]?(?:[\d.]+(?:[eE][+-]?\d+)?[+-])?)([\d.]+)j\)?")
 
 def to_latex(text: str, gold: str) -> str:
     """``text`` in LaTeX where it is in Python's notation, else ``text``."""
-    if "\\" in text or len(text) > MAX_CHARS or not _MARKS.search(text):
+    if "\\" in text or text.isdigit() or len(text) > MAX_CHARS or not _MARKS.search(text):
         return text
     if (match := _COMPLEX.fullmatch(text)) and "j" not in gold:
         return f"{match[1]}{match[2]}i"

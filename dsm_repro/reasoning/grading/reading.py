@@ -50,7 +50,8 @@ RELATION = re.compile(r"[=<>≤≥≠≈]|\\(?:leq?|geq?|neq?|leqslant|geqslant|
 _APPROXIMATE = re.compile(r"\\approx(?![A-Za-z])|≈")
 #: what a value may be given for: x, x_1, AB, \theta, \angle ABC, f(2), P(A), \sin A, |AB|, [ABC], \text{Area}, Total
 _NAME = re.compile(
-    r"(?:m\s*)?(?:\\(?:angle|triangle)\s*)?(?:[A-Z]{1,4}|[a-z]|\\[a-zA-Z]+|\\(?:overline|vec|mathbf|bar)\{[A-Za-z]+\})"
+    r"(?:m\s*)?(?:\\(?:angle|triangle)\s*)?"
+    r"(?:[A-Z]{1,4}|[a-z]|\\(?!pi|infty)[a-zA-Z]+|\\(?:overline|vec|mathbf|bar)\{[A-Za-z]+\})"
     r"(?:_\w|_\{[^{}]*\})?"
     r"|\\(?:sin|cos|tan|sec|csc|cot)\s*(?:\\angle\s*)?(?:[A-Z]{1,3}|[a-z]|\\[a-zA-Z]+)"
     r"|[fghpqFGHPQEN](?:'|_\w|\^\{-1\})?\([^()]*\)|\|[A-Z]{2}\||\[[A-Z]{3,6}\]"
@@ -79,6 +80,8 @@ def sides(text: str) -> list[str] | None:
 
     A rounded value at its end, ``\\sqrt{5} \\approx 2.236``, is left out if it is the rounding.
     """
+    if "=" not in text and _APPROXIMATE.search(text) is None:
+        return None
     exactly, *rounded = _APPROXIMATE.split(_SUBSCRIPTS.sub(lambda match: match.group().replace("=", _HIDDEN), text))
     parts = [part.strip().replace(_HIDDEN, "=") for part in _EQUALS.split(exactly)]
     if not 2 <= len(parts) + len(rounded) <= MAX_SIDES or not all(parts) or len(rounded) > 1:

@@ -124,7 +124,7 @@ def split(text: str) -> Measured:
         return Measured(text[: match.start()], scale, known=True)
     if (match := _DEGREES.search(text)) and match.start():
         return Measured(text[: match.start()], "degree", known=True)
-    if match := _ORDINAL.search(text):
+    if text[-1:] in "thd}" and (match := _ORDINAL.search(text)):
         return Measured(text[: match.start()], "ordinal", known=True)
     for pattern, only_known in ((_TEXT, False), (_BARE, True), (_HAN, False)):
         match = pattern.search(text)
