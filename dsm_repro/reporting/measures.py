@@ -128,15 +128,7 @@ def _measure(sweep: Sweep, arm: str, column: Column) -> Measured | None:
         return None
     right = np.array([[bool(row[q]["correct"]) for q in questions] for row in rows], dtype=np.float64)
     return Measured(
-        arm,
-        column,
-        tuple(seeds),
-        questions,
-        right,
-        statistics.accuracy(right),
-        tuple(rows),
-        tuple(models),
-        tuple(votes),
+        arm, column, tuple(seeds), questions, right, statistics.accuracy(right), tuple(rows), tuple(models), tuple(votes)
     )
 
 

@@ -72,9 +72,7 @@ def measured(
     right = (np.random.default_rng(len(arm)).random((len(seeds), 200)) < share).astype(float)
     column = measures.Column("cot", "cot", {"grader": "one"}, (arm,))
     questions = tuple(map(str, range(200)))
-    return measures.Measured(
-        arm, column, seeds, questions, right, Interval(0, 0, 0, *right.shape), (), models or questions[: len(seeds)]
-    )
+    return measures.Measured(arm, column, seeds, questions, right, Interval(0, 0, 0, *right.shape), (), models or questions[: len(seeds)])
 
 
 def judged(a: measures.Measured, b: measures.Measured) -> comparing.Compared:
