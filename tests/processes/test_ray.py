@@ -32,8 +32,6 @@ def cluster() -> Iterator[None]:
     before = os.environ.get("RAY_AUTH_MODE")
     # nobody else is let in: Ray would write a token to the home folder
     os.environ["RAY_AUTH_MODE"] = "disabled"
-    # Hydra's launcher leaves the process that it launched from connected
-    ray.shutdown()
     try:
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
         yield
