@@ -57,8 +57,7 @@ class Compared:
 
     @property
     def border(self) -> float:
-        """What the interval is to exclude, in points."""
-        return self.margin if self.expect == "a_not_greater" else 0.0
+        return verdict.border_of(self.expect, self.margin)
 
     @property
     def sentence(self) -> str:

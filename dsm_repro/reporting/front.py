@@ -113,7 +113,7 @@ def _comparison(c: Any) -> Comparison:
         return Comparison(label, where, word, None, str(c.get("remark") or "not measured"))
     seeds, problems = (number(difference.get(name)) or 0 for name in ("replicates", "questions"))
     basis = f"{seeds:.0f} seed{'' if seeds == 1 else 's'} × {problems:,.0f} problems"
-    border = (number(c.get("margin")) or 0.0) if c.get("expect") == "a_not_greater" else 0.0
+    border = verdict.border_of(str(c.get("expect")), number(c.get("margin")) or 0.0)
     effect = bars.Effect(f"{label} ({where})" if where else label, value, low, high, word, border)
     return Comparison(label, where, word, effect, basis)
 

@@ -54,12 +54,17 @@ def judge(
     if difference is None or p_holm is None:
         return INCONCLUSIVE
     sign = 1.0 if expect == "a_greater" else -1.0
-    border = margin if expect == "a_not_greater" else 0.0
+    border = border_of(expect, margin)
     excludes_border = difference.low > border or difference.high < border
     significant = decisive and excludes_border and p_holm < ALPHA
     if sign * (difference.value - border) > 0:
         return REPRODUCED if significant else DIRECTION_ONLY
     return CONTRADICTED if significant else INCONCLUSIVE
+
+
+def border_of(expect: str, margin: float) -> float:
+    """What the interval is to exclude, in points: the declared margin, or 0."""
+    return margin if expect == "a_not_greater" else 0.0
 
 
 def combine(verdicts: Iterable[str]) -> str:
