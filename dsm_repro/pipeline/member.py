@@ -47,7 +47,23 @@ def run(spec: Spec, group: Group, rank: int) -> Cost:
             stage.run(ctx)
         except StageEnd:
             assert rank > 0, "the first process has the artifact to finish"
+        except Preempted:
+            # all are: after another error, a process could wait here for one that is not
+            leave_process_group()
+            raise
+    leave_process_group()
     return ctx.cost
+
+
+def leave_process_group() -> None:
+    """Leave torch's process group, if there is one, while the interpreter is whole.
+
+    A thread of gloo that lets go of its last tensor while the interpreter ends aborts the process, and with it a stage
+    that is done (pytorch#190489).
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def main(arguments: list[str]) -> int:

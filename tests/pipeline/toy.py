@@ -30,11 +30,14 @@ def train(store: Path, steps: int = 10, seed: int = 1) -> Spec:
     return Spec("sft", "toy_stages:TRAIN", key, to_container(c), {}, str(store))
 
 
-def shared(store: Path, processes: int = 2, nodes: int = 1, node_command: list[str] | None = None) -> Spec:
+def shared(
+    store: Path, processes: int = 2, nodes: int = 1, node_command: list[str] | None = None, name: str = "SHARED"
+) -> Spec:
     c = config()
     execution = replace(c.execution, processes=processes, nodes=nodes, node_command=node_command or [])
     c = replace(c, execution=execution)
-    return Spec("sft", "toy_stages:SHARED", stage_key(toy_stages.SHARED, c, {}), to_container(c), {}, str(store), 4)
+    key = stage_key(toy_stages.SHARED, c, {})
+    return Spec("sft", f"toy_stages:{name}", key, to_container(c), {}, str(store), 4)
 
 
 def read(store: Path, parent: Spec) -> Spec:

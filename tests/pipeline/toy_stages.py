@@ -9,7 +9,9 @@ import errno
 import json
 import os
 import signal
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from dsm_repro.config.schema import Config
@@ -78,6 +80,24 @@ def _share(ctx: StageContext) -> None:
     ctx.record({"processes": count, "threads": ctx.threads})
 
 
+def _speak(ctx: StageContext) -> None:
+    """The processes add up numbers by gloo; its threads are kept from letting go of them until the process ends."""
+    import torch.distributed
+
+    torch.distributed.init_process_group("gloo")
+    sys.setswitchinterval(1_000)
+    for _ in range(200):
+        number = torch.ones(1)
+        number.known_to_python = True  # type: ignore[attr-defined]
+        work = torch.distributed.all_reduce(number, async_op=True)
+        del number
+        work.wait()
+    if os.environ["RANK"] != "0":
+        raise StageEnd
+    ctx.record({})
+
+
 TRAIN = Stage("sft", 1, lambda config: (), _steps, _train)
 READ = Stage("evaluate", 1, lambda config: ("sft",), lambda config: {"seed": config.seeds.evaluate}, _read_parent)
 SHARED = Stage("sft", 1, lambda config: (), lambda config: {}, _share, shared=lambda config: True)
+SPEAKING = replace(SHARED, run=_speak)

@@ -54,3 +54,4 @@ if __name__ == "__main__":
     start, folder = Path(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
     torch.save([steps(start, folder / "scratch", *run) for run in RUNS], folder / f"{os.environ['RANK']}.pt")
+    torch.distributed.destroy_process_group()

@@ -59,6 +59,11 @@ def test_those_that_are_killed_say_nothing_and_this_is_said(tmp_path: Path, monk
         run_spec(toy.shared(tmp_path))
 
 
+def test_a_thread_that_lets_go_late_does_not_undo_what_is_done(tmp_path: Path) -> None:
+    """An interpreter that ends with its process group open takes the lock that such a thread waits for with it."""
+    assert run_spec(toy.shared(tmp_path, processes=3, name="SPEAKING")) == "done"
+
+
 def test_two_nodes_meet(tmp_path: Path) -> None:
     """``node_command`` starts what follows it once on each node: here twice on this one."""
     twice = "import subprocess as s, sys; p = [s.Popen(sys.argv[1:]) for _ in 'ab']; sys.exit(max(q.wait() for q in p))"
