@@ -159,7 +159,8 @@ def measured(scenario: Scenario, arm: str, right: NDArray[np.int64]) -> Measured
     questions = tuple(map(str, range(right.shape[1])))
     column = Column("cot", "cot", {}, tuple(scenario.names))
     interval = statistics.Interval(0, 0, 0, *right.shape)  # of the arm alone; no comparison looks at it
-    seeds = tuple((i,) for i in range(len(right)))
+    # a single checkpoint is every seed's
+    seeds = (tuple(range(scenario.seeds)),) if len(right) == 1 else tuple((i,) for i in range(len(right)))
     votes: tuple[dict[str, dict[str, object]], ...] = ()
     if scenario.metric != "accuracy":
         scores = _at_k(right)

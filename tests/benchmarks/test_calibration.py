@@ -35,7 +35,9 @@ def test_without_a_true_difference_at_most_one_sweep_in_twenty_decides(name: str
     assert Rates.of(small(name), SWEEPS, RESAMPLES).decided <= 0.05
 
 
-@pytest.mark.parametrize("name", ["nothing trained", "800", "not greater, margin 2"])
+@pytest.mark.parametrize(
+    "name", ["nothing trained", "800", "one checkpoint against its seeds", "not greater, margin 2"]
+)
 def test_the_difference_that_the_plan_states_is_found(name: str) -> None:
     scenario = small(name)
     detectable = stated(scenario)
