@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 
-from dsm_repro.config.errors import ConfigError
+from dsm_repro.config.errors import ConfigError, DataError
 from dsm_repro.config.resolve import has_stage
 from dsm_repro.config.schema import Config
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
 from dsm_repro.reasoning.problemset import each_once, load_problems
-from dsm_repro.rl.difficulty.band import read
+from dsm_repro.rl.difficulty.band import FILE, read
 
 #: added to ``problems.seed``: RL draws its own questions of the training split, not SFT's in SFT's order
 SEED_OFFSET = 1_000
@@ -55,7 +55,14 @@ def candidates(config: Config) -> list[Problem]:
 def _in_band(ctx: StageContext) -> list[Problem]:
     part, needed = ctx.config.difficulty, ctx.config.rl.questions_per_step
     rates = {rate.id: rate for rate in read(ctx.parents["difficulty"])}
-    kept = [question for question in candidates(ctx.config) if rates[question.id].within(part.at_least, part.at_most)]
+    tried = candidates(ctx.config)
+    for question in tried:
+        if question.id not in rates:
+            raise DataError(
+                f"{ctx.parents['difficulty'] / FILE}: has no pass rate of question {question.id!r}. Delete the "
+                "artifact, and it is made again."
+            )
+    kept = [question for question in tried if rates[question.id].within(part.at_least, part.at_most)]
     if len(kept) < needed:
         raise ConfigError(
             f"difficulty.at_least={part.at_least}, difficulty.at_most={part.at_most}: of {len(rates)} questions with "

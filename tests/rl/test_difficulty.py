@@ -162,6 +162,15 @@ def test_a_damaged_file_of_pass_rates_is_named(tmp_path: Path, damaged: str | No
 # where it stands in an arm
 
 
+def test_pass_rates_of_other_questions_are_refused(tmp_path: Path) -> None:
+    made = config()
+    first, *others = [question.id for question in candidates(made)]
+    write(tmp_path, [PassRate(id, 1, 3) for id in (f"{first}-", *others)])
+    ctx = StageContext(made, tmp_path, tmp_path, {"difficulty": tmp_path}, threads=1)
+    with pytest.raises(DataError, match=rf"pass_rates\.jsonl: has no pass rate of question '{first}'\. Delete the"):
+        load_questions(ctx)
+
+
 def test_it_is_in_the_graph_of_arms_with_reinforcement_learning_that_ask_for_it() -> None:
     made = compose(["rl=grpo"])
     assert not has_stage(made, "difficulty") and RL_STAGE.parents(made) == ("sft",)

@@ -17,6 +17,9 @@ TOLERANCE = 1e-45
 #: 0 that comes of cancelling has no digits to be relative to
 SMALLEST = 1e-10
 
+#: what SymPy raises where a form has no value
+NO_VALUE = (TypeError, ValueError, AttributeError, NotImplementedError)
+
 
 def equal(prediction: str, gold: str, parsed_prediction: Any, parsed_gold: Any) -> bool | None:
     """Whether two rational values are one; None where a side is not rational, or a float in a formula."""
@@ -37,7 +40,7 @@ def agree(prediction: Any, gold: Any) -> bool:
     try:
         a, b = complex_digits(prediction), complex_digits(gold)
         return bool(abs(a - b) <= TOLERANCE * max(abs(a), abs(b), SMALLEST))
-    except (TypeError, ValueError, AttributeError, NotImplementedError, ArithmeticError):
+    except (*NO_VALUE, ArithmeticError):
         # It has no such value; what math-verify said of its form stands.
         return True
 
@@ -62,7 +65,7 @@ def _rational(parsed: Any) -> Fraction | None:
         return None
     try:
         value = parsed.doit()
-    except (TypeError, ValueError, AttributeError, NotImplementedError, ArithmeticError):
+    except (*NO_VALUE, ArithmeticError):
         return None
     return Fraction(int(value.p), int(value.q)) if isinstance(value, Rational) else None
 

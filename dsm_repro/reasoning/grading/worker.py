@@ -68,7 +68,7 @@ class _Parsing(Algebra):
         a, b = _expression(prediction), _expression(gold)
         try:
             return a is not None and b is not None and bool(simplify(a - b) == 0)
-        except (TypeError, ValueError, AttributeError, NotImplementedError):
+        except exact_values.NO_VALUE:
             return False
 
     def values_close(self, prediction: str, gold: str, tolerance: float) -> bool:
@@ -77,7 +77,7 @@ class _Parsing(Algebra):
         try:
             a, b = (float(N(_expression(text))) for text in (prediction, gold))
             return math.isclose(a, b, abs_tol=tolerance)
-        except (TypeError, ValueError, AttributeError, NotImplementedError):
+        except exact_values.NO_VALUE:
             return False
 
 
