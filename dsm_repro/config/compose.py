@@ -181,12 +181,7 @@ def _from_file(name: str, user: list[Override]) -> Sweep:
     if claim is None or not claim.arms:
         raise ConfigError(f"sweeps/{name}.yaml: sweep.arms is empty. Name at least one arm with its overrides.")
     stages = _replicated_stages(claim.replicates, name)
-    for override in user:
-        if key_of(override) in {f"seeds.{stage}" for stage in stages}:
-            raise ConfigError(
-                f"{override.input_line}: sweep={name} replicates from stage {claim.replicates.from_stage} on. "
-                f"Set sweep.replicates.seeds=[{override.get_value_element_as_str()}] instead."
-            )
+    _refuse_replicated_seeds(name, user, claim, {f"seeds.{stage}" for stage in stages})
     owns = {arm: undoing.without_overridden(arm, _parse(own), user, claim) for arm, own in claim.arms.items()}
     _refuse_leaves_of_the_factor(name, user, claim)
     arms: list[Arm] = []
@@ -208,6 +203,21 @@ def _replicated_stages(replicates: ReplicatesConfig, name: str) -> tuple[str, ..
     if not replicates.seeds or len(set(replicates.seeds)) < len(replicates.seeds):
         raise ConfigError(f"sweep.replicates.seeds={list(replicates.seeds)}: give at least one seed, each only once.")
     return SEEDED_STAGES[SEEDED_STAGES.index(replicates.from_stage) :]
+
+
+def _refuse_replicated_seeds(name: str, user: list[Override], claim: SweepConfig, replicated: set[str]) -> None:
+    """Raise ConfigError for a seed that the replicates would set to another value, the user's or an arm's own."""
+    why = f"sweep={name} replicates from stage {claim.replicates.from_stage} on"
+    for override in user:
+        if key_of(override) in replicated:
+            raise ConfigError(
+                f"{override.input_line}: {why}. Set sweep.replicates.seeds=[{override.get_value_element_as_str()}] "
+                "instead."
+            )
+    for arm, own in claim.arms.items():
+        for override in _parse(own):
+            if key_of(override) in replicated:
+                raise ConfigError(f"{override.input_line} (arm {arm}): {why}. Take it out of sweep.arms.{arm}.")
 
 
 def _refuse_leaves_of_the_factor(name: str, user: list[Override], claim: SweepConfig) -> None:

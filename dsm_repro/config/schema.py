@@ -24,7 +24,7 @@ from dsm_repro.config.evaluation_schema import (
 from dsm_repro.config.execution_schema import ExecutionConfig
 from dsm_repro.config.model_schema import BaseConfig, ModelSpec, TuningConfig
 from dsm_repro.config.rl_schema import DifficultyConfig, RewardConfig, RewardModelConfig, RLConfig
-from dsm_repro.config.sweep_schema import SweepConfig
+from dsm_repro.config.sweep_schema import ReplicatesConfig, SweepConfig
 from dsm_repro.config.training_schema import MixConfig, PretrainConfig, ProblemsConfig, SFTConfig, SourceSpec
 
 
@@ -73,6 +73,9 @@ class ScaleConfig:
     models: dict[str, ModelSpec] = field(default_factory=dict)
     #: name used in mix.weights -> data set
     sources: dict[str, SourceSpec] = field(default_factory=dict)
+    #: what is affordable here, for sweep files to refer to: the seeds, and the first stage that they reach. An interval
+    #: covers nothing before that stage
+    replicates: ReplicatesConfig = field(default_factory=lambda: ReplicatesConfig("sft", [0, 1, 2]))
 
 
 @dataclass

@@ -73,12 +73,23 @@ def test_every_yaml_begins_with_the_command_that_uses_it() -> None:
         assert (second if first.startswith("# @package") else first).startswith("# dsm "), path
 
 
-def test_replicates_reseed_from_their_stage_on_and_share_the_ancestors() -> None:
-    sweep = expand(["sweep=rl_algorithm"])
+@pytest.mark.parametrize(
+    ("words", "pretrain", "others"),
+    [
+        (["scale=smoke"], [0, 0, 0], [0, 1, 2]),
+        # what a scale can afford
+        (["scale=mini"], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]),
+        (["scale=mini", "sweep.replicates.from_stage=sft", "sweep.replicates.seeds=[0,3]"], [0, 0], [0, 3]),
+    ],
+)
+def test_replicates_reseed_from_their_stage_on_and_share_the_ancestors(
+    words: list[str], pretrain: list[int], others: list[int]
+) -> None:
+    sweep = expand(["sweep=rl_algorithm", *words])
     seeds = [arm.config.seeds for arm in sweep.arms if arm.name == "grpo"]
-    assert [s.rl for s in seeds] == [s.evaluate for s in seeds] == [0, 1, 2]
-    assert [s.sft for s in seeds] == [0, 1, 2]
-    assert [s.pretrain for s in seeds] == [0, 0, 0]
+    assert [s.rl for s in seeds] == [s.sft for s in seeds] == [s.evaluate for s in seeds] == others
+    assert [s.pretrain for s in seeds] == pretrain
+    assert {s.base for s in seeds} == {0}
 
 
 def test_users_override_reaches_every_arm_and_wins_over_the_arms_own() -> None:
@@ -198,7 +209,7 @@ def test_factor_check_names_the_undeclared_keys_and_both_values() -> None:
         ("evaluation.tasks=[gsm8k]", "evaluation.tasks"),
         ("scale.models.coder.tiny.vocab_size=77", "scale.models.coder.tiny.vocab_size"),
         ("scale.name=other", "scale.name"),
-        ("seeds.pretrain=9", "seeds.pretrain"),
+        ("seeds.base=9", "seeds.base"),
     ],
     ids=["list", "dict", "scale", "seed"],
 )
@@ -236,6 +247,10 @@ def test_factor_check_refuses_what_an_arm_changes_beside_the_factor(own: str, pa
         (["sweep=unheard_of"], ["sweep=unheard_of: no such sweep", "rl_algorithm"]),
         (["sweep=rl_algorithm", "seed=0,1"], ["seed=0,1", "replicates.seeds"]),
         (["sweep=rl_algorithm", "seeds.rl=4"], ["seeds.rl=4", "sweep.replicates.seeds=[4]"]),
+        (
+            ["sweep=rl_algorithm", "+sweep.arms.other=['rl=grpo','seeds.pretrain=9']"],
+            ["seeds.pretrain=9 (arm other)", "replicates from stage pretrain on", "sweep.arms.other"],
+        ),
         (["sweep=rl_algorithm", "sweep=data_mix"], ["one sweep at a time"]),
         (["sweep=rl_algorithm", "sweep.replicates.from_stage=later"], ["from_stage=later", "no such stage"]),
     ],
