@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
+from dsm_repro.config.compose import compose
 from dsm_repro.config.paths import sweep_names, sweeps_root
 from dsm_repro.config.sweep_schema import ComparisonConfig, SweepConfig
 from dsm_repro.reporting.ledger import Entry, Order, lookup
@@ -40,7 +39,7 @@ EXPECTED = {"a_greater": "above 0", "b_greater": "below 0", "none": "nothing: de
 def page() -> str:
     """The whole page."""
     claims = {name: _claim(name) for name in sweep_names()}
-    rows = ["| sweep | claim | factor | seeds, from |", "|---|---|---|---|"]
+    rows = ["| sweep | claim | factor | seeds at `scale=mini`, from |", "|---|---|---|---|"]
     for name, claim in claims.items():
         rows.append(f"| [`{name}`](#{name}) | {claim.title} | {_codes(claim.factor.split(','))} | {_seeds(claim)} |")
     return "\n".join([HEAD, *rows, *(line for claim in claims.values() for line in _section(claim))]) + "\n"
@@ -51,8 +50,10 @@ def _file(name: str) -> str:
 
 
 def _claim(name: str) -> SweepConfig:
-    claim = OmegaConf.merge(OmegaConf.structured(SweepConfig), OmegaConf.create(_file(name)).sweep)
-    return OmegaConf.to_object(claim)
+    """As composed at scale=mini, which says what seeds it can afford."""
+    claim = compose([f"sweep={name}"]).sweep
+    assert claim is not None
+    return claim
 
 
 def _section(claim: SweepConfig) -> Iterator[str]:
@@ -61,7 +62,7 @@ def _section(claim: SweepConfig) -> Iterator[str]:
     consequences = f"; may differ with it: {_codes(claim.consequences)}" if claim.consequences else ""
     yield f"- **Factor:** {_codes(claim.factor.split(','))}{consequences}"
     yield f"- **Held equal:** {claim.equal}"
-    yield f"- **Seeds:** {_seeds(claim)}; what comes before is shared"
+    yield f"- **Seeds** at `scale=mini`: {_seeds(claim)}; what comes before is shared"
     report = f"reports/{claim.name}/report.md"
     if (ROOT / report).is_file():
         yield f"- **Committed report:** [{claim.name}](../{report})"
