@@ -26,6 +26,7 @@ from statistics import NormalDist
 from dsm_repro.config.compose import Arm, Sweep
 from dsm_repro.config.resolve import TRAINING_STAGES, has_stage
 from dsm_repro.config.schema import Config
+from dsm_repro.pipeline.spread import Spread
 
 LEVEL, POWER = 0.05, 0.80
 #: share of questions on which two arms disagree at one seed (docs/statistics.md has what the reports here showed)
@@ -122,10 +123,10 @@ def _points(share: float) -> str:
     return f"{100 * share:.1f}" if share < 1 else "100"
 
 
-def of_sweep(sweep: Sweep, asked: Callable[[Config], int], past_sd: float | None = None) -> list[Detectable]:
+def of_sweep(sweep: Sweep, asked: Callable[[Config], int], past: Spread | None = None) -> list[Detectable]:
     """One entry for each comparison. ``asked`` says how many questions an arm's evaluation has.
 
-    ``past_sd`` is what seeds differed by in the last report, where there is one.
+    ``past`` is what seeds differed by in the last report, where there is one.
     """
     arms = {arm.name: arm for arm in sweep.arms}
     count = len(sweep.claim.comparisons)
@@ -136,7 +137,7 @@ def of_sweep(sweep: Sweep, asked: Callable[[Config], int], past_sd: float | None
             continue
         seeds = len({arm.seed for arm in sweep.arms if arm.name == c.a})
         trained = _trained(arms[c.a]) or _trained(arms[c.b])
-        seed_sd = (ASSUMED_SEED_SD if past_sd is None else past_sd) if trained else 0.0
+        seed_sd = (ASSUMED_SEED_SD if past is None else past.of(c)) if trained else 0.0
         # several evaluations of one trained model are not several seeds
         models = max(_models(sweep, c.a), _models(sweep, c.b)) if trained else seeds
         usual, worst = (
@@ -153,7 +154,7 @@ def of_sweep(sweep: Sweep, asked: Callable[[Config], int], past_sd: float | None
                 seeds=seeds,
                 comparisons=count,
                 seed_sd=seed_sd,
-                seen=trained and past_sd is not None,
+                seen=trained and past is not None,
                 margin=c.margin if c.expect == "a_not_greater" else None,
                 usual=usual,
                 worst=worst,

@@ -20,7 +20,7 @@ from dsm_repro.pipeline.detectable import Detectable, of_sweep
 from dsm_repro.pipeline.device import Device, device_of
 from dsm_repro.pipeline.graph import Graph, LoadStage, Node
 from dsm_repro.pipeline.provenance import cores, hardware
-from dsm_repro.pipeline.spread import past_seed_sd
+from dsm_repro.pipeline.spread import past_spread
 from dsm_repro.pipeline.stage import Estimate
 from dsm_repro.pipeline.store import Store
 
@@ -122,7 +122,7 @@ def make(sweep: Sweep, graph: Graph, store: Store, load: LoadStage, missing: Seq
         detectable=of_sweep(
             sweep,
             lambda config: load("evaluate").estimate(config).questions,
-            past_seed_sd(reports_dir(sweep.arms[0].config), sweep),
+            past_spread(reports_dir(sweep.arms[0].config), sweep),
         ),
         unique=len(rows),
         separate=graph.separate,

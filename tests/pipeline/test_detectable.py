@@ -13,11 +13,11 @@ from dsm_repro.config.compose import expand
 from dsm_repro.config.errors import DataError
 from dsm_repro.evaluation import stage as evaluation
 from dsm_repro.pipeline.detectable import Detectable, minimum_detectable, of_sweep, t_quantile
-from dsm_repro.pipeline.spread import LEAST, past_seed_sd
+from dsm_repro.pipeline.spread import LEAST, Spread, past_spread
 
 
-def detectable(*words: str, past_sd: float | None = None) -> list[Detectable]:
-    return of_sweep(expand(words), lambda config: evaluation.STAGE.estimate(config).questions, past_sd)
+def detectable(*words: str, past: Spread | None = None) -> list[Detectable]:
+    return of_sweep(expand(words), lambda config: evaluation.STAGE.estimate(config).questions, past)
 
 
 @pytest.mark.parametrize("df", [1, 2, 4, 9])
@@ -67,7 +67,7 @@ def test_a_sweep_of_trained_arms_and_one_of_published_weights() -> None:
         ("ppo", "sft", "cot"),
         ("grpo", "ppo", "cot"),
     ]
-    assert all(d.seeds == d.comparisons == 3 and d.seed_sd > 0 and d.usual < d.worst for d in trained)
+    assert all((d.seeds, d.comparisons) == (5, 3) and d.seed_sd > 0 and d.usual < d.worst for d in trained)
     assert "seeds differ by 3 points" in trained[0].sentence
     two_tasks = detectable("sweep=rl_algorithm", "evaluation.tasks=[svamp,gsm8k]")
     assert two_tasks[0].problems == 2 * trained[0].problems
@@ -91,7 +91,8 @@ def test_several_evaluations_of_one_model_find_nothing() -> None:
 
 def test_that_an_arm_is_not_higher_is_planned_with_its_margin() -> None:
     few, more, many = (
-        detectable("sweep=corpus_size", f"evaluation.problems={n}", past_sd=0.01)[0] for n in (800, 3_000, 1_000_000)
+        detectable("sweep=corpus_size", f"evaluation.problems={n}", past=Spread(0.01))[0]
+        for n in (800, 3_000, 1_000_000)
     )
     assert few.margin == 3.0 and few.usual is not None
     assert f'"less than 3 points higher" where the true difference is {3 - 100 * few.usual:+.1f}' in few.sentence
@@ -100,12 +101,12 @@ def test_that_an_arm_is_not_higher_is_planned_with_its_margin() -> None:
     below, enough = (minimum_detectable(3_000, n, 0.01, 0.2, 3) for n in (needed - 1, needed))
     assert below is not None and enough is not None and enough <= 0.03 < below
     assert many.usual is not None and many.usual > 0.03 and "at all it takes" in many.sentence
-    steady = detectable("sweep=corpus_size", "evaluation.problems=1000000", past_sd=0.001)[0]
+    steady = detectable("sweep=corpus_size", "evaluation.problems=1000000", past=Spread(0.001))[0]
     assert "at all" not in steady.sentence
 
 
 def test_more_than_all_there_is_cannot_be_found() -> None:
-    assert "cannot find a difference" in detectable("sweep=data_mix", past_sd=0.4)[0].sentence
+    assert "cannot find a difference" in detectable("sweep=data_mix", past=Spread(0.4))[0].sentence
 
 
 def results(root: Path, scale: str, by_arm: dict[str, list[float]]) -> None:
@@ -120,25 +121,33 @@ def results(root: Path, scale: str, by_arm: dict[str, list[float]]) -> None:
 
 def test_the_spread_of_the_last_report_takes_the_place_of_the_assumed_one(tmp_path: Path) -> None:
     sweep = expand(["sweep=data_mix"])
-    assert past_seed_sd(tmp_path, sweep) is None
+    assert past_spread(tmp_path, sweep) is None
     # a − b: 1, 3, 5 (variance 4); a − c: 0, 0, 6 (variance 12): pooled 8
     results(tmp_path, "mini", {"a": [20, 22, 24], "b": [19, 19, 19], "c": [20, 22, 18]})
-    spread = past_seed_sd(tmp_path, sweep)
-    assert spread == pytest.approx(math.sqrt(8) / 100)
-    seen, assumed = detectable("sweep=data_mix", past_sd=spread)[0], detectable("sweep=data_mix")[0]
+    spread = past_spread(tmp_path, sweep)
+    assert spread is not None and spread.pooled == pytest.approx(math.sqrt(8) / 100)
+    seen, assumed = detectable("sweep=data_mix", past=spread)[0], detectable("sweep=data_mix")[0]
     assert seen.usual is not None and assumed.usual is not None and seen.usual < assumed.usual
     assert "seeds differ by 2.8 points, as in the last report" in seen.sentence
     assert "last report" not in assumed.sentence
 
 
+def test_five_seeds_of_a_comparison_speak_for_themselves(tmp_path: Path) -> None:
+    sweep = expand(["sweep=data_mix"])
+    # a − b: 1, 3, 5, 1, 5 (variance 4); a − c: 0, 0, 6, 0 (variance 9): pooled over 7 degrees of freedom 43/7
+    results(tmp_path, "mini", {"a": [20, 22, 24, 20, 24], "b": [19] * 5, "c": [20, 22, 18, 20]})
+    a_b, a_c = detectable("sweep=data_mix", past=past_spread(tmp_path, sweep))
+    assert (a_b.seed_sd, a_c.seed_sd) == (pytest.approx(0.02), pytest.approx(math.sqrt(43 / 7) / 100))
+
+
 def test_what_another_scale_or_two_seeds_showed_is_no_guide(tmp_path: Path) -> None:
     sweep = expand(["sweep=data_mix"])
     results(tmp_path, "smoke", {"a": [20, 22, 24], "b": [19, 19, 19], "c": [20, 22, 18]})
-    assert past_seed_sd(tmp_path, sweep) is None
+    assert past_spread(tmp_path, sweep) is None
     results(tmp_path, "mini", {"a": [20, 22], "b": [19, 19], "c": [20, 22]})
-    assert past_seed_sd(tmp_path, sweep) is None
+    assert past_spread(tmp_path, sweep) is None
     results(tmp_path, "mini", {"a": [20, 22, 24], "b": [19, 21, 23], "c": [20, 22, 24]})
-    assert past_seed_sd(tmp_path, sweep) == LEAST
+    assert past_spread(tmp_path, sweep) == Spread(LEAST)
     (tmp_path / "data_mix" / "results.json").write_text("{}")
     with pytest.raises(DataError, match=r"results\.json: not a report's results"):
-        past_seed_sd(tmp_path, sweep)
+        past_spread(tmp_path, sweep)
