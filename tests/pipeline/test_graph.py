@@ -14,7 +14,7 @@ from dsm_repro.pipeline.sweeper import loader
 
 @pytest.fixture(scope="module")
 def flagship() -> Graph:
-    return build([arm.config for arm in expand(["sweep=rl_algorithm"]).arms], loader(REGISTRY))
+    return build([arm.config for arm in expand(["sweep=rl_algorithm", "scale=smoke"]).arms], loader(REGISTRY))
 
 
 def test_ancestors_shared_by_all_arms_are_in_the_graph_once(flagship: Graph) -> None:

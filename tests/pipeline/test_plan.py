@@ -28,7 +28,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_shared_stages_are_listed_once_and_nothing_is_written(store: Path) -> None:
-    _, _, plan = prepare(expand(["sweep=rl_algorithm"]), REGISTRY)
+    _, _, plan = prepare(expand(["sweep=rl_algorithm", "scale=smoke"]), REGISTRY)
     assert [row.stage for row in plan.rows].count("pretrain") == 1
     assert (plan.to_do, plan.unique, plan.separate) == (21, 21, 51)
     assert not store.exists()

@@ -47,7 +47,7 @@ def index(store: Path, name: str = "rl_algorithm") -> dict[str, Any]:
 
 
 def test_each_unique_stage_runs_once_and_the_same_command_again_runs_none(store: Path) -> None:
-    sweep = expand(["sweep=rl_algorithm", "sweep.replicates.seeds=[0,1]"])
+    sweep = expand(["sweep=rl_algorithm", "sweep.replicates.from_stage=sft", "sweep.replicates.seeds=[0,1]"])
     outcome = execute(sweep, REGISTRY, one_by_one)
     assert (outcome.exit_code, outcome.executed) == (0, 15)
     assert ran(store) == {"corpus": 1, "base": 1, "pretrain": 1, "sft": 2, "rl": 4, "evaluate": 6}
