@@ -54,6 +54,20 @@ def distinct_runs(sweep: Sweep) -> list[Run]:
     return list(found.values())
 
 
+def shared_by_seeds(sweep: Sweep) -> list[str]:
+    """Stages of which all seeds of any arm have one artifact, in pipeline order.
+
+    An arm that is one run for all its seeds, a checkpoint that others start from, is not asked.
+    """
+    keys: dict[str, dict[str, set[str]]] = {}
+    for run in distinct_runs(sweep):
+        for stage, key in run.keys.items():
+            keys.setdefault(run.arm, {}).setdefault(stage, set()).add(key)
+    several = [of_stage for of_stage in keys.values() if any(len(found) > 1 for found in of_stage.values())]
+    stages = dict.fromkeys(stage for of_stage in several for stage in of_stage)
+    return [stage for stage in stages if all(len(of_stage.get(stage, ())) < 2 for of_stage in several)]
+
+
 def arm_costs(sweep: Sweep) -> list[ArmCost]:
     costs = []
     for arm in sweep.arms:

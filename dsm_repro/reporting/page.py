@@ -128,7 +128,7 @@ def build(sweep: Sweep, found: Results, drawn: dict[str, str]) -> Page:
     learning = [(name, *text) for name, text in _CURVES.items() if name in drawn]
     sections = [
         *forest,
-        results.arms(found, accounts.arm_costs(sweep), "accuracy.svg" in drawn),
+        results.arms(found, accounts.arm_costs(sweep), accounts.shared_by_seeds(sweep), "accuracy.svg" in drawn),
         calibration.section(sweep, banner),
         results.comparisons(found),
         sampled.section(at_k.lines(found), found, drawn),

@@ -127,6 +127,15 @@ def test_an_arm_with_one_checkpoint_counts_once(finished: tuple[Path, Path]) -> 
     assert rows["SFT"]["replicates"] == "1"
 
 
+def test_what_no_interval_covers_is_said(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    said = "All seeds share crawl, corpus, base, pretrain, sft: what others of these would give, no interval covers."
+    for name in ("report.md", "index.html"):
+        assert said in (finished[1] / name).read_text()
+    synthetic.write_sweep(tmp_path / "store", seeds=(0,))
+    folder = render_sweep(tmp_path / "store", "rl_algorithm", tmp_path / "reports").parent
+    assert "All seeds share" not in (folder / "report.md").read_text()
+
+
 def test_sharing_is_counted(finished: tuple[Path, Path]) -> None:
     # crawl, corpus, base, pretrain, sft once; six rl; seven evaluations. Apart: one run of SFT, three of PPO, of GRPO.
     assert "18 stages stand for the 48 that separate runs would execute" in (finished[1] / "report.md").read_text()

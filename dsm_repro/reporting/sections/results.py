@@ -36,7 +36,7 @@ def interval_cell(interval: Interval | None) -> Cell:
     )
 
 
-def arms(results: Results, costs: list[ArmCost], figure: bool) -> Section:
+def arms(results: Results, costs: list[ArmCost], shared: list[str], figure: bool) -> Section:
     rows = []
     for cost in costs:
         measured = [results.measured.get((cost.arm, c.id)) for c in results.columns]
@@ -63,6 +63,8 @@ def arms(results: Results, costs: list[ArmCost], figure: bool) -> Section:
         "FLOPs and steps are those of the arm's last training stage; “whole” counts every stage it stands on, "
         "also those it shares."
     )
+    if shared:
+        note += f" All seeds share {', '.join(shared)}: what others of these would give, no interval covers."
     if len({c.mode for c in results.columns}) < len(results.columns):
         note += " Arms measured under different protocols stand in columns of their own, not to be compared."
     table = Table(
