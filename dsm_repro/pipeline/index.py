@@ -57,6 +57,8 @@ class Index:
         same = [arm["stages"] for arm in self._previous.get("arms", ())] == list(graph.arms)
         self.started = str(self._previous.get("started", _now())) if same else _now()
         self.finished: str | None = None
+        #: with nothing to do, a claim in other words does not end anew
+        self._ended = self._previous.get("finished") if same and self.all_hit else None
 
     @property
     def all_hit(self) -> bool:
@@ -108,7 +110,7 @@ class Index:
         with self._lock:
             for id, state in self.states.items():
                 self.states[id] = WAITING if state == RUNNING else state
-            self.finished = _now() if self.all_finished else None
+            self.finished = (self._ended or _now()) if self.all_finished else None
             try:
                 with written(self.path):
                     self._write()

@@ -12,7 +12,7 @@ from sweep_stages import REGISTRY, ran
 
 from dsm_repro.config.compose import Sweep, expand
 from dsm_repro.config.errors import StoreError
-from dsm_repro.pipeline import sweeper
+from dsm_repro.pipeline import index, sweeper
 from dsm_repro.pipeline.index import DONE, RUNNING, WAITING, Index, read_index
 from dsm_repro.pipeline.liveview import LiveView
 from dsm_repro.pipeline.sweeper import Outcome, execute
@@ -49,6 +49,16 @@ def test_a_run_with_other_stages_is_refused_while_one_lasts(store: Path) -> None
     assert execute(bases(), REGISTRY, launch).exit_code == 0
     assert ran(store) == {"base": 6}
     assert json.loads(index_file(store).read_text())["finished"]
+
+
+def test_a_claim_in_other_words_ends_when_its_stages_did(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute(bases(), REGISTRY, one_by_one)
+    before = json.loads(index_file(store).read_text())
+    monkeypatch.setattr(index, "_now", lambda: "later")
+    assert execute(bases("sweep.title=other"), REGISTRY, one_by_one).executed == 0
+    told = json.loads(index_file(store).read_text())
+    assert told["sweep"]["title"] == "other"
+    assert (told["started"], told["finished"]) == (before["started"], before["finished"])
 
 
 def test_runs_of_the_same_stages_go_together(store: Path) -> None:
