@@ -36,7 +36,7 @@ UNPAIRED_SHARE = 0.50
 #: standard deviation over seeds of the true difference between two arms; about the median of those reports
 ASSUMED_SEED_SD = 0.03
 #: shares of the disagreement that are the question's own, of which the worse counts: none is worse with few seeds, much
-#: with many; in the same comparisons 0 to 0.44
+#: with many; in comparisons of earlier reports, of three seeds, 0 to 0.44
 QUESTION_SHARES = (0.0, 0.5)
 
 _PHI = NormalDist().cdf
