@@ -20,7 +20,6 @@ OWN_SEEDS = 5
 #: three that happen to agree do not show that others would
 LEAST = 0.005
 
-
 #: a, b, and the mode of each
 Pair = tuple[str, str, str, str]
 
