@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dsm_repro.reporting.values import tenths
+
 DASH = "\N{EM DASH}"
 
 
@@ -146,7 +148,7 @@ def duration(seconds: float | None) -> str:
 
 
 def points(value: float) -> str:
-    return f"{value:.1f}"
+    return f"{tenths(value):.1f}"
 
 
 def p_value(value: float | None) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 _LARGEST = 1e300
@@ -27,3 +29,14 @@ def items(value: object) -> list[Any]:
 def records(value: object) -> list[Mapping[str, Any]]:
     """The mappings of a list."""
     return [item for item in items(value) if isinstance(item, Mapping)]
+
+
+def tenths(value: float) -> Decimal:
+    """One decimal, halves away from 0.
+
+    Of the six decimals that results.json has at least: 4,000 answers often give 2.05 points, and a page made from the
+    records is to say the same of them as one made from that file, whatever their last binary digit.
+    """
+    if not math.isfinite(value):
+        return Decimal(value)
+    return Decimal(f"{value:.6f}").quantize(Decimal("0.1"), ROUND_HALF_UP)

@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dsm_repro.reporting.statistics import Difference
+from dsm_repro.reporting.values import tenths
 
 REPRODUCED = "reproduced"
 DIRECTION_ONLY = "direction only"
@@ -95,7 +96,7 @@ def minus(a: str, b: str) -> str:
 
 def signed(value: float) -> str:
     """A difference with its sign and one decimal: +9.1, −0.4, 0.0 (a true minus sign)."""
-    text = f"{value:+.1f}"
+    text = f"{tenths(value):+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
 
 

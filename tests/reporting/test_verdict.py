@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dsm_repro.reporting import verdict as v
+from dsm_repro.reporting.blocks import points
 from dsm_repro.reporting.statistics import Difference
 
 
@@ -75,3 +76,11 @@ def test_the_meaning_names_the_border_that_was_crossed_or_not() -> None:
     assert "other side of 0" in v.meaning(v.CONTRADICTED)
     # one seed may show a large difference with a small p, and still not that it is more than chance
     assert "chance explains" not in v.meaning(v.DIRECTION_ONLY, one_seed=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(2.05, "+2.1"), (2.05 + 4e-16, "+2.1"), (2.05 - 4e-16, "+2.1"), (-2.05, "−2.1"), (-0.04, "0.0")]
+)
+def test_a_half_is_rounded_alike_whatever_its_last_bit(value: float, said: str) -> None:
+    assert v.signed(value) == said
+    assert points(abs(value)) == said.lstrip("+−")
