@@ -313,7 +313,7 @@ def test_a_metric_that_is_not_recorded_is_refused(metric: str, samples: int, sai
 def test_the_sweep_is_sound_and_its_arms_draw_alike() -> None:
     sweep = expand(["sweep=maj_pass_at_k"])
     validate_sweep(sweep)
-    assert len(sweep.arms) == 6
+    assert len(sweep.arms) == 2 * len(sweep.claim.replicates.seeds)
     assert len({arm.config.evaluation.samples for arm in sweep.arms}) == 1
     assert [c.metric for c in sweep.claim.comparisons] == ["maj@64", "pass@64", "accuracy"]
 

@@ -106,7 +106,7 @@ def test_that_an_arm_is_not_higher_is_planned_with_its_margin() -> None:
 
 
 def test_more_than_all_there_is_cannot_be_found() -> None:
-    assert "cannot find a difference" in detectable("sweep=data_mix", past=Spread(0.4))[0].sentence
+    assert "cannot find a difference" in detectable("sweep=data_mix", past=Spread(0.6))[0].sentence
 
 
 def results(root: Path, scale: str, by_arm: dict[str, list[float]]) -> None:
