@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from statistics import median, stdev
 
+from dsm_repro.pipeline.spread import FEWEST_SEEDS, differences
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "statistics.md"
-_FEWEST_SEEDS = 3
 #: which of two ways of answering a model takes may change with the seed as a whole: a spread of another kind
 _APART = ("hybrid",)
 _SENTENCE = re.compile(r"In \d+ comparisons of the\nreports here.*?\.(?=\n\n)", re.DOTALL)
@@ -27,11 +28,10 @@ def sentence() -> str:
             found = one["difference"]
             if one["metric"] != "accuracy" or found is None:
                 continue
-            sides = (known[one[side]][mode]["by_seed"] for side, mode in zip("ab", one["modes"], strict=True))
-            of_a, of_b = ({r["seeds"][0]: r["accuracy"] for r in runs if len(r["seeds"]) == 1} for runs in sides)
-            each = [of_a[seed] - of_b[seed] for seed in of_a.keys() & of_b.keys()]
-            if len(each) >= _FEWEST_SEEDS:
-                spreads.append(stdev(each))
+            sides = (known[one[side]][mode] for side, mode in zip("ab", one["modes"], strict=True))
+            each = differences(*sides)
+            if len(each) >= FEWEST_SEEDS:
+                spreads.append(100 * stdev(each))
                 discordant.append((found["only_a"] + found["only_b"]) / (found["replicates"] * found["questions"]))
     return (
         f"In {len(spreads)} comparisons of the\nreports here at `scale=mini` (without `hybrid`) the former was "

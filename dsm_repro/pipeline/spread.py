@@ -58,7 +58,7 @@ def past_spread(reports: Path, sweep: Sweep) -> Spread | None:
         known = {arm["arm"]: arm.get("accuracy") or {} for arm in results["arms"]}
         pairs = {_pair(comparison) for comparison in sweep.claim.comparisons if comparison.metric == "accuracy"}
         found = {
-            (a, b, mode, mode_b): _differences(known.get(a, {}).get(mode), known.get(b, {}).get(mode_b))
+            (a, b, mode, mode_b): differences(known.get(a, {}).get(mode), known.get(b, {}).get(mode_b))
             for a, b, mode, mode_b in sorted(pairs)
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -79,7 +79,7 @@ def _pooled(groups: Sequence[Sequence[float]]) -> float:
     return max(LEAST, math.sqrt(squares / sum(len(values) - 1 for values in groups)))
 
 
-def _differences(a: dict[str, Any] | None, b: dict[str, Any] | None) -> list[float]:
+def differences(a: dict[str, Any] | None, b: dict[str, Any] | None) -> list[float]:
     """Of each seed that both arms have: a's accuracy less b's, as a share. None for arms whose runs have many seeds."""
     of_a, of_b = (
         {run["seeds"][0]: run["accuracy"] / 100 for run in (arm or {}).get("by_seed", []) if len(run["seeds"]) == 1}
