@@ -31,8 +31,7 @@ class Effect:
 
     @property
     def text(self) -> str:
-        low, high = (verdict.signed(v).lstrip("+") for v in (self.low, self.high))
-        return f"{verdict.signed(self.value)} [{low}, {high}]"
+        return f"{verdict.signed(self.value)} {verdict.bounds(self.low, self.high)}"
 
 
 def extent(effects: Sequence[Effect]) -> int:

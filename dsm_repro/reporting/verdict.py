@@ -100,11 +100,16 @@ def signed(value: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
 
 
+def bounds(low: float, high: float) -> str:
+    """The interval of a difference: [−0.4, 9.1]."""
+    return f"[{signed(low).lstrip('+')}, {signed(high).lstrip('+')}]"
+
+
 def sentence(a: str, b: str, difference: Difference | None, reason: str = "", metric: str = "accuracy") -> str:
     """The evidence of one comparison in words. ``metric`` is named where it is not accuracy."""
     what = minus(a, b) if metric == "accuracy" else f"{metric}: {minus(a, b)}"
     if difference is None:
         return f"{what} could not be measured: {reason}"
     seeds = f"{difference.replicates} seed{'s' if difference.replicates > 1 else ''}"
-    bounds = f"[{signed(difference.low).lstrip('+')}, {signed(difference.high).lstrip('+')}]"
-    return f"{what} = {signed(difference.value)} points {bounds}, {seeds} × {difference.questions} problems"
+    interval = bounds(difference.low, difference.high)
+    return f"{what} = {signed(difference.value)} points {interval}, {seeds} × {difference.questions} problems"

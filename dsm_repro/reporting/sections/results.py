@@ -21,7 +21,7 @@ from dsm_repro.reporting.blocks import (
 from dsm_repro.reporting.measures import Compared, Results, tasks_of
 from dsm_repro.reporting.outcomes import outcomes
 from dsm_repro.reporting.statistics import Interval
-from dsm_repro.reporting.verdict import minus, signed
+from dsm_repro.reporting.verdict import bounds, minus, signed
 
 
 def interval_cell(interval: Interval | None) -> Cell:
@@ -126,11 +126,10 @@ def _comparison(c: Compared) -> list[Cell]:
     if d is None:
         none = Cell(DASH, tone="muted")
         return cells(Cell(minus(c.a, c.b), small=c.where), expected, none, verdict, *([none] * 4))
-    bounds = f"[{signed(d.low).lstrip('+')}, {signed(d.high).lstrip('+')}]"
     return cells(
         Cell(minus(c.a, c.b), small=c.where),
         expected,
-        Cell(signed(d.value), small=bounds),
+        Cell(signed(d.value), small=bounds(d.low, d.high)),
         verdict,
         p_value(d.p),
         p_value(c.p_holm),
