@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ EXPECTED = {"a_greater": "above 0", "b_greater": "below 0", "none": "nothing: de
 def page() -> str:
     """The whole page."""
     claims = {name: _claim(name) for name in sweep_names()}
-    rows = ["| sweep | claim | factor | seeds at `scale=mini`, from |", "|---|---|---|---|"]
+    rows = ["| sweep | claim | factor | seeds, from, at |", "|---|---|---|---|"]
     for name, claim in claims.items():
         rows.append(f"| [`{name}`](#{name}) | {claim.title} | {_codes(claim.factor.split(','))} | {_seeds(claim)} |")
     return "\n".join([HEAD, *rows, *(line for claim in claims.values() for line in _section(claim))]) + "\n"
@@ -50,8 +51,8 @@ def _file(name: str) -> str:
 
 
 def _claim(name: str) -> SweepConfig:
-    """As composed at scale=mini, which says what seeds it can afford."""
-    claim = compose([f"sweep={name}"]).sweep
+    """As its own command composes it: a scale says what seeds it can afford."""
+    claim = compose([f"sweep={name}", f"scale={_scale(name)}"]).sweep
     assert claim is not None
     return claim
 
@@ -62,10 +63,10 @@ def _section(claim: SweepConfig) -> Iterator[str]:
     consequences = f"; may differ with it: {_codes(claim.consequences)}" if claim.consequences else ""
     yield f"- **Factor:** {_codes(claim.factor.split(','))}{consequences}"
     yield f"- **Held equal:** {claim.equal}"
-    yield f"- **Seeds** at `scale=mini`: {_seeds(claim)}; what comes before is shared"
-    report = f"reports/{claim.name}/report.md"
-    if (ROOT / report).is_file():
-        yield f"- **Committed report:** [{claim.name}](../{report})"
+    yield f"- **Seeds:** {_seeds(claim)}; what comes before is shared"
+    report = ROOT / "reports" / claim.name / "results.json"
+    if report.is_file():
+        yield f"- **Committed report:** [{claim.name}](../reports/{claim.name}/report.md), {_made_of(report)}"
     yield from ("", "| arm | is |", "|---|---|")
     for name, overrides in claim.arms.items():
         yield f"| {name} | {_codes(overrides)} |"
@@ -83,9 +84,20 @@ def _command(name: str) -> str:
     return next(line for line in _file(name).splitlines() if line.startswith("# dsm ")).removeprefix("# ")
 
 
+def _scale(name: str) -> str:
+    return dict(word.partition("=")[::2] for word in _command(name).split()).get("scale", "mini")
+
+
 def _seeds(claim: SweepConfig) -> str:
     seeds = ", ".join(map(str, claim.replicates.seeds))
-    return f"{seeds} from `{claim.replicates.from_stage}`"
+    return f"{seeds} from `{claim.replicates.from_stage}` at `scale={_scale(claim.name)}`"
+
+
+def _made_of(results: Path) -> str:
+    """A report can be of fewer seeds than the sweep asks for, where these cost too much."""
+    report = json.loads(results.read_text(encoding="utf-8"))
+    seeds = sorted({run["seed"] for run in report["runs"]})
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} at `scale={report['scale']}`"
 
 
 def _comparison(comparison: ComparisonConfig) -> str:
