@@ -90,9 +90,9 @@ def test_several_evaluations_of_one_model_find_nothing() -> None:
 
 
 def test_that_an_arm_is_not_higher_is_planned_with_its_margin() -> None:
+    sweep = ("sweep=corpus_size", "sweep.replicates.seeds=[0,1,2]")
     few, more, many = (
-        detectable("sweep=corpus_size", f"evaluation.problems={n}", past=Spread(0.01))[0]
-        for n in (800, 3_000, 1_000_000)
+        detectable(*sweep, f"evaluation.problems={n}", past=Spread(0.01))[0] for n in (800, 3_000, 1_000_000)
     )
     assert few.margin == 3.0 and few.usual is not None
     assert f'"less than 3 points higher" where the true difference is {3 - 100 * few.usual:+.1f}' in few.sentence
@@ -101,7 +101,7 @@ def test_that_an_arm_is_not_higher_is_planned_with_its_margin() -> None:
     below, enough = (minimum_detectable(3_000, n, 0.01, 0.2, 3) for n in (needed - 1, needed))
     assert below is not None and enough is not None and enough <= 0.03 < below
     assert many.usual is not None and many.usual > 0.03 and "at all it takes" in many.sentence
-    steady = detectable("sweep=corpus_size", "evaluation.problems=1000000", past=Spread(0.001))[0]
+    steady = detectable(*sweep, "evaluation.problems=1000000", past=Spread(0.001))[0]
     assert "at all" not in steady.sentence
 
 
