@@ -41,29 +41,30 @@ def page() -> str:
     """The whole page."""
     claims = {name: _claim(name) for name in sweep_names()}
     rows = ["| sweep | claim | factor | seeds, from, at |", "|---|---|---|---|"]
-    for name, claim in claims.items():
-        rows.append(f"| [`{name}`](#{name}) | {claim.title} | {_codes(claim.factor.split(','))} | {_seeds(claim)} |")
-    return "\n".join([HEAD, *rows, *(line for claim in claims.values() for line in _section(claim))]) + "\n"
+    for name, (claim, scale) in claims.items():
+        factor = _codes(claim.factor.split(","))
+        rows.append(f"| [`{name}`](#{name}) | {claim.title} | {factor} | {_seeds(claim, scale)} |")
+    return "\n".join([HEAD, *rows, *(line for both in claims.values() for line in _section(*both))]) + "\n"
 
 
 def _file(name: str) -> str:
     return (sweeps_root() / "sweeps" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def _claim(name: str) -> SweepConfig:
-    """As its own command composes it: a scale says what seeds it can afford."""
-    claim = compose([f"sweep={name}", f"scale={_scale(name)}"]).sweep
-    assert claim is not None
-    return claim
+def _claim(name: str) -> tuple[SweepConfig, str]:
+    """As its own command composes it, and at which scale: a scale says what seeds it can afford."""
+    config = compose(_command(name).removeprefix("dsm run ").split())
+    assert config.sweep is not None
+    return config.sweep, config.scale.name
 
 
-def _section(claim: SweepConfig) -> Iterator[str]:
+def _section(claim: SweepConfig, scale: str) -> Iterator[str]:
     yield from ("", f"## {claim.name}", "", f"**{claim.title}.** {claim.statement}", "")
     yield from ("```sh", _command(claim.name), "```", "")
     consequences = f"; may differ with it: {_codes(claim.consequences)}" if claim.consequences else ""
     yield f"- **Factor:** {_codes(claim.factor.split(','))}{consequences}"
     yield f"- **Held equal:** {claim.equal}"
-    yield f"- **Seeds:** {_seeds(claim)}; what comes before is shared"
+    yield f"- **Seeds:** {_seeds(claim, scale)}; what comes before is shared"
     report = ROOT / "reports" / claim.name / "results.json"
     if report.is_file():
         yield f"- **Committed report:** [{claim.name}](../reports/{claim.name}/report.md), {_made_of(report)}"
@@ -84,13 +85,9 @@ def _command(name: str) -> str:
     return next(line for line in _file(name).splitlines() if line.startswith("# dsm ")).removeprefix("# ")
 
 
-def _scale(name: str) -> str:
-    return dict(word.partition("=")[::2] for word in _command(name).split()).get("scale", "mini")
-
-
-def _seeds(claim: SweepConfig) -> str:
+def _seeds(claim: SweepConfig, scale: str) -> str:
     seeds = ", ".join(map(str, claim.replicates.seeds))
-    return f"{seeds} from `{claim.replicates.from_stage}` at `scale={_scale(claim.name)}`"
+    return f"{seeds} from `{claim.replicates.from_stage}` at `scale={scale}`"
 
 
 def _made_of(results: Path) -> str:
