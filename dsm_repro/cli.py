@@ -5,38 +5,17 @@ Nothing but the standard library is imported until a command needs it, so that `
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dsm_repro.arguments import parse
 from dsm_repro.config.errors import ConfigError, DsmError
 
 if TYPE_CHECKING:
-    from dsm_repro.pipeline.store import Store
-
-DESCRIPTION = """\
-Ablations of DeepSeekMath's recipe: corpus, pre-training, fine-tuning, reinforcement learning, evaluation.
-
-What to type next:
-  dsm plan sweep=rl_algorithm                 what the flagship ablation would do, and cost
-  dsm run sweep=rl_algorithm                  run it (again: it resumes), and render its report
-  dsm run sweep=rl_algorithm scale=smoke      the same in a few minutes, to see it work
-  dsm run -m rl=grpo,ppo seed=0,1,2           your own arms: the cross product of the values
-  dsm run until=corpus corpus=warc 'corpus.paths=[crawl/*.warc.gz]' 'corpus.seed_paths=[seed.jsonl]'
-                                              only curate a corpus, from your own crawl
-  dsm review --html review.html               look at URL paths that wait for a decision (corpus.review=file)
-  dsm report                                  render the reports again from what is in the store
-  dsm ledger 'paper.t5.*'                     the published numbers, with n, standard error, protocol and source
-  dsm grade answers.jsonl --graders math_verify,deepseek --out verdicts.jsonl
-                                              one or more graders on your own file of answers
-  dsm execute programs.jsonl --out out.jsonl  run model-written programs (id, program) in the sandbox
-  dsm explain KEY_A KEY_B                     why two artifacts are not the same
-"""
-
-OVERRIDES = "overrides of the configuration, as Hydra takes them: sweep=NAME, GROUP=LEVEL, KEY=VALUE"
+    from argparse import Namespace
 
 #: columns of the table of `dsm review` where the output is no terminal
 REVIEW_WIDTH = 140
@@ -52,81 +31,10 @@ HYDRA_OVERRIDES = (
 )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dsm", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-
-    run = commands.add_parser("run", help="run one arm, a sweep (sweep=NAME), or your own arms (-m)")
-    plan = commands.add_parser("plan", help="say what `dsm run` with the same words would do; spends nothing")
-    for command in (run, plan):
-        command.add_argument("-m", "--multirun", action="store_true", help="one arm for each of several values (a=x,y)")
-        command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=OVERRIDES)
-    plan.add_argument("--json", action="store_true", help="print the plan as JSON")
-    plan.add_argument("--memory", action="store_true", help="also say of what the memory of each stage consists")
-
-    report = commands.add_parser("report", help="render reports from the store (sweep=NAME, or all)")
-    report.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="sweep=NAME; paths.store=…; paths.reports=…")
-
-    ledger = commands.add_parser("ledger", help="print the published numbers that reports are set beside")
-    ledger.add_argument("ids", nargs="*", metavar="ID", help="ids, or patterns of them: 'paper.t5.*' (all without any)")
-    ledger.add_argument("--table", default="", metavar="TABLE", help="only of this: 'Table 5', 'Figure 5', 'deep dive'")
-    ledger.add_argument("--benchmark", default="", metavar="NAME", help="only of this: gsm8k, math, …")
-    form = ledger.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print a list of objects as JSON")
-    form.add_argument("--csv", action="store_true", help="print CSV")
-
-    explain = commands.add_parser("explain", help="print the leaves in which two artifacts' identities differ")
-    explain.add_argument("key_a", metavar="KEY_A", help="a key, a prefix of one, or STAGE/KEY")
-    explain.add_argument("key_b", metavar="KEY_B")
-    explain.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="paths.store=…")
-
-    review = commands.add_parser("review", help="list the URL paths that wait for a decision, and decide on them")
-    review.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="corpus.review_file=…")
-    review.add_argument("--html", metavar="FILE", help="also write a page with samples of every path")
-    for word in ("accept", "reject"):
-        review.add_argument(
-            f"--{word}",
-            action="append",
-            default=[],
-            metavar="DOMAIN/PATH",
-            help=f"{word} a path (* stands for any characters, in what waits); may be given several times",
-        )
-    review.add_argument("--by", default="", metavar="NAME", help="who decides")
-
-    grade = commands.add_parser("grade", help="grade a file of answers, with one or more graders beside each other")
-    grade.add_argument("file", metavar="FILE.jsonl", help="lines with id, gold, and prediction or completion")
-    grade.add_argument(
-        "--graders", default="math_verify", help="math_verify, deepseek, minerva, hendrycks; a,b for two"
-    )
-    grade.add_argument("--out", required=True, metavar="OUT.jsonl", help="one line for each verdict")
-    grade.add_argument("--timeout", type=float, default=5.0, help="wall clock for one answer, seconds")
-    execute = commands.add_parser("execute", help="run a file of model-written Python programs in the sandbox")
-    execute.add_argument("file", metavar="FILE.jsonl", help="one JSON object a line, with id and program")
-    execute.add_argument(
-        "--out", required=True, metavar="OUT.jsonl", help="id, status, stdout, error, seconds, backend"
-    )
-    execute.add_argument("--workers", type=int, default=2, metavar="N", help="programs at once (2)")
-    execute.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="sandbox.timeout=…; sandbox.memory_mb=…")
-    return parser
-
-
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Overrides may stand anywhere; argparse alone takes no positional after an option that followed one."""
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
-    if not all("=" in word and not word.startswith("-") for word in rest) or (rest and "overrides" not in options):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        options.overrides = [*options.overrides, *rest]
-    return options
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, 1 after an error or a failed arm, 2 for wrong usage."""
     try:
-        options = _parse(arguments)
+        options = parse(arguments)
     except SystemExit as end:
         return int(end.code or 0)
     try:
@@ -153,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: Namespace) -> int:
     from hydra import main as hydra_main
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
@@ -196,7 +104,7 @@ def _hydra_arguments(words: list[str]) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
-def _plan(options: argparse.Namespace) -> int:
+def _plan(options: Namespace) -> int:
     from dsm_repro import stages
     from dsm_repro.config.compose import expand
     from dsm_repro.pipeline.plan_text import TABLE_WIDTH, render
@@ -218,7 +126,7 @@ def _plan(options: argparse.Namespace) -> int:
     return 0
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(options: Namespace) -> int:
     from dsm_repro.config.compose import compose
     from dsm_repro.config.paths import reports_dir, store_dir
     from dsm_repro.pipeline.index import sweeps_in
@@ -247,7 +155,7 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ledger(options: argparse.Namespace) -> int:
+def _ledger(options: Namespace) -> int:
     from dsm_repro.reporting.ledger import command
 
     items = command.select(options.ids, options.table, options.benchmark)
@@ -264,22 +172,18 @@ def _ledger(options: argparse.Namespace) -> int:
     return 0
 
 
-def _explain(options: argparse.Namespace) -> int:
+def _explain(options: Namespace) -> int:
     from dsm_repro.config.compose import compose
     from dsm_repro.config.paths import store_dir
+    from dsm_repro.pipeline.explain import why
     from dsm_repro.pipeline.store import Store
 
     store = Store(store_dir(compose(options.overrides)))
-    a, b = _only(store, options.key_a), _only(store, options.key_b)
-    if a[0] != b[0]:
-        print(f"{'/'.join(a)} and {'/'.join(b)} are different stages.")
-        return 0
-    lines = list(_differences(store, a, b, a[0]))
-    print("\n".join(lines) if lines else f"{'/'.join(a)} and {'/'.join(b)} do not differ.")
+    print(why(store, options.key_a, options.key_b))
     return 0
 
 
-def _review(options: argparse.Namespace) -> int:
+def _review(options: Namespace) -> int:
     from pathlib import Path
 
     from dsm_repro.config.compose import compose
@@ -307,7 +211,7 @@ def _review(options: argparse.Namespace) -> int:
     return 0
 
 
-def _grade(options: argparse.Namespace) -> int:
+def _grade(options: Namespace) -> int:
     from pathlib import Path
 
     from dsm_repro.reasoning.grading.command import grade_file, table
@@ -317,7 +221,7 @@ def _grade(options: argparse.Namespace) -> int:
     return 0
 
 
-def _execute(options: argparse.Namespace) -> int:
+def _execute(options: Namespace) -> int:
     from pathlib import Path
 
     from dsm_repro.config.compose import compose
@@ -329,35 +233,3 @@ def _execute(options: argparse.Namespace) -> int:
     ended = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     print(f"{counts.total()} programs ({ended or 'none'}): {options.out}")
     return 0
-
-
-def _only(store: Store, prefix: str) -> tuple[str, str]:
-    """The one artifact that a prefix names."""
-    found = store.find(prefix)
-    if len(found) != 1:
-        listed = ", ".join(f"{stage}/{key}" for stage, key in found[:10])
-        raise ConfigError(
-            f"{prefix}: several artifacts in {store.root} ({listed}). Give more characters."
-            if found
-            else f"{prefix}: no such artifact in {store.root}. `dsm plan` shows the keys of a sweep."
-        )
-    return found[0]
-
-
-def _differences(store: Store, a: tuple[str, str], b: tuple[str, str], path: str) -> Iterator[str]:
-    """One line per leaf that differs; a parent that differs is explained in its own leaves."""
-    from dsm_repro.pipeline.identity import ABSENT, explain
-
-    for leaf, left, right in explain(_described(store, a), _described(store, b)):
-        parent = leaf.removeprefix("parents.")
-        if parent != leaf and ABSENT not in (left, right):
-            yield from _differences(store, (parent, left), (parent, right), f"{path} < {parent}")
-        else:
-            yield f"{path}: {leaf}: {left!r} | {right!r}"
-
-
-def _described(store: Store, key: tuple[str, str]) -> dict[str, object]:
-    from dsm_repro.pipeline.store import DESCRIPTION_FIELDS
-
-    manifest = store.load_manifest(*key)
-    return {name: manifest[name] for name in DESCRIPTION_FIELDS if name in manifest}

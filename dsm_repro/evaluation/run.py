@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import warnings
@@ -11,19 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dsm_repro.config.resolve import PROGRAM_MODES, runs_programs
-from dsm_repro.config.schema import Config
-from dsm_repro.evaluation import answers, backends, conversation, exemplars, router, sampled, suite
+from dsm_repro.config.resolve import runs_programs
+from dsm_repro.evaluation import backends, exemplars, router, sampled
 from dsm_repro.evaluation.answering import AnsweringLM, Generation
 from dsm_repro.evaluation.backends import BackendLM
 from dsm_repro.evaluation.conversation import Conversation, ToolLoop
-from dsm_repro.evaluation.exemplars import Wording
 from dsm_repro.evaluation.model import Decoding, TransformersLM
+from dsm_repro.evaluation.protocol import protocol, wording
 from dsm_repro.evaluation.scoring import SCORER, Scorer
+from dsm_repro.evaluation.summary import summary
 from dsm_repro.evaluation.taskdata import SUBJECT, Subject, drawn_shots, problems_digest, test_problems
 from dsm_repro.miniature.problems import Problem
 from dsm_repro.pipeline.stage import StageContext
-from dsm_repro.reasoning import extraction, formats
 from dsm_repro.reasoning.grading import Grader
 from dsm_repro.reasoning.programs import run_distinct
 from dsm_repro.reasoning.sandbox import Sandbox
@@ -50,15 +48,15 @@ def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
     problems = test_problems(config)
     everything = [problem for found in problems.values() for problem in found]
     digest = problems_digest(everything)
-    protocol = {}
+    protocols = {}
     with _Session(ctx, model_folder, problems, part.samples) as session:
         rows = session.answer()
         drawn = session.draw() if part.samples > 1 else []
         for mode in part.modes:
-            protocol[mode] = _protocol(config, mode, session.grader, session.sandbox, len(everything))
-            protocol[mode]["problems_digest"] = digest
+            protocols[mode] = protocol(config, mode, session.grader, session.sandbox, len(everything))
+            protocols[mode]["problems_digest"] = digest
     _write(ctx.out / "samples.jsonl", rows)
-    results = {mode: _summary([r for r in rows if r["mode"] == mode]) for mode in part.modes}
+    results = {mode: summary([r for r in rows if r["mode"] == mode]) for mode in part.modes}
     if beyond := sum("beyond_context" in row for row in rows):
         logger.warning(
             "evaluate: %d of %d answers end behind the model's context, and say nothing of it. Lower evaluation.shots "
@@ -68,7 +66,7 @@ def evaluate(ctx: StageContext, model_folder: Path) -> dict[str, Any]:
         _write(ctx.out / "at_k.jsonl", drawn)
         for mode, result in results.items():
             result["at_k"] = sampled.summary([r for r in drawn if r["mode"] == mode])
-    return {"results": results, "protocol": protocol}
+    return {"results": results, "protocol": protocols}
 
 
 def accuracy_of(ctx: StageContext, model_folder: Path, problems: dict[str, list[Problem]]) -> dict[str, list[bool]]:
@@ -175,7 +173,7 @@ class _Session:
             every = [{"name": "every", "filter": [{"function": "take_first_k", "k": repeats}]}]
             changed |= {"repeats": repeats, "filter_list": every}
         if exemplars.is_fixed(config):
-            changed["generation_kwargs"] = {"until": [_wording(config, task).stop]}
+            changed["generation_kwargs"] = {"until": [wording(config, task).stop]}
         # a group of one is the way that lm-eval lets a caller override a task's settings
         asked: str | dict[str, Any] = {"group": "dsm_changed", "task": [{"task": name, **changed}]} if changed else name
         # lm-eval warns at every task that a custom data set can be given arguments, and that seeds are set
@@ -233,125 +231,4 @@ def _conversed(held: Conversation) -> dict[str, Any]:
         "rounds": held.rounds,
         # (who wrote it, the text), in turn
         "passages": [["model" if passage.written else "tool", passage.text] for passage in held.passages],
-    }
-
-
-def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts and shares of one mode. ``truncated``, ``no_answer`` and ``ungradable`` are shares of all problems."""
-    categories = sorted({row["category"] for row in rows})
-    by_category = {name: [row["correct"] for row in rows if row["category"] == name] for name in categories}
-    levels = sorted({row["level"] for row in rows if row["level"]})
-    by_level = {str(level): [row["correct"] for row in rows if row["level"] == level] for level in levels}
-    executions = [row["execution"] for row in rows if row["execution"] is not None]
-
-    def share(count: int) -> float:
-        return count / len(rows)
-
-    return {
-        "n": len(rows),
-        "accuracy": share(sum(row["correct"] for row in rows)),
-        "by_category": {name: _part(flags) for name, flags in by_category.items()},
-        **({"by_level": {name: _part(flags) for name, flags in by_level.items()}} if levels else {}),
-        "no_answer": share(sum(row["status"] == "no_answer" for row in rows)),
-        "ungradable": share(sum(row["status"] == "ungradable" for row in rows)),
-        "truncated": share(sum(row["truncated"] for row in rows)),
-        "mean_tokens": sum(row["tokens"] for row in rows) / len(rows),
-        "executions": {status: executions.count(status) for status in sorted(set(executions))},
-        **({"beyond_context": share(beyond)} if (beyond := sum("beyond_context" in row for row in rows)) else {}),
-        **_programs(rows),
-        **_choices(rows),
-        **_tasks(rows),
-    }
-
-
-def _choices(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Where model or rules chose: how each kind of answer did."""
-    if "chosen" not in rows[0]:
-        return {}
-    kinds = {kind: [row["correct"] for row in rows if row["chosen"] == kind] for kind in ("cot", "pot")}
-    return {"by_choice": {kind: _part(flags) for kind, flags in kinds.items() if flags}}
-
-
-def _part(flags: list[bool]) -> dict[str, Any]:
-    return {"n": len(flags), "accuracy": sum(flags) / len(flags)}
-
-
-def _tasks(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of several tasks, each one's own; the figures above are those of all their problems together."""
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    if len(tasks) == 1:
-        return {}
-    return {"by_task": {task: _summary([row for row in rows if row["task"] == task]) for task in tasks}}
-
-
-def _programs(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of the mode ``tool``: the release's program accuracy (the last output alone is graded), and calls a problem."""
-    if "program_correct" not in rows[0]:
-        return {}
-    return {
-        "program_accuracy": sum(row["program_correct"] for row in rows) / len(rows),
-        "mean_calls": sum(row["calls"] for row in rows) / len(rows),
-    }
-
-
-def _engine(name: str) -> str:
-    from importlib.metadata import version
-
-    library = "vllm" if name == "vllm" else "transformers"
-    return f"{library} {version(library)}" + (" by lm-eval's hf" if name == "hf" else "")
-
-
-def _wording(config: Config, task: str) -> Wording:
-    return exemplars.wording_of(task, suite.language_of(config, task), suite.has_choices(config, task))
-
-
-def _prompt(config: Config, mode: str) -> dict[str, Any]:
-    """Names and texts of the wordings that the tasks use."""
-    tasks = suite.tasks_of(config)
-    if mode in router.KINDS_OF:
-        found = [_prompt(config, kind) for kind in router.KINDS_OF[mode]]
-        return {
-            "prompt": f"router/{router.VERSION}: {', '.join(one['prompt'] for one in found)}",
-            "prompt_text": "\n\n".join(one["prompt_text"] for one in found),
-        }
-    if not exemplars.is_fixed(config):
-        languages = dict.fromkeys(suite.language_of(config, task) for task in tasks)
-        return {
-            "prompt": ", ".join(formats.template_id(mode, config.prompts, language) for language in languages),
-            "prompt_text": "\n\n".join(formats.prompt("{question}", mode, config.prompts, lang) for lang in languages),
-        }
-    wordings = dict.fromkeys(_wording(config, task) for task in tasks)
-    shown = [f"{task} {len(exemplars.exemplars(config, task, mode))}" for task in tasks]
-    return {
-        "prompt": ", ".join(f"few_shot/{wording.name}/{mode}/1" for wording in wordings),
-        "prompt_text": "\n\n".join(wording.question for wording in wordings),
-        "exemplars": f"{exemplars.source(config, mode)}: {', '.join(shown)} ({_digest_of_exemplars(config, mode)})",
-    }
-
-
-def _digest_of_exemplars(config: Config, mode: str) -> str:
-    """Of the text that is shown: two files of as many exemplars are two protocols."""
-    text = "\0".join(exemplars.shown(config, task, mode, _wording(config, task)) for task in suite.tasks_of(config))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _protocol(config: Config, mode: str, grader: Grader, sandbox: Sandbox | None, n: int) -> dict[str, Any]:
-    """Everything that makes two accuracies comparable."""
-    from importlib.metadata import version
-
-    warmth, nucleus = config.evaluation.temperature, config.evaluation.top_p
-    drawn = {"sampled": sampled.protocol(config.evaluation)} if config.evaluation.samples > 1 else {}
-    return {
-        "task": ", ".join(config.evaluation.tasks),
-        **_prompt(config, mode),
-        "shots": config.evaluation.shots,
-        "decoding": "greedy" if warmth == 0 else f"temperature {warmth}, top-p {nucleus}",
-        "max_tokens": config.evaluation.max_tokens,
-        "extractor": ", ".join((f"release order/{extraction.VERSION}", *answers.rules_of(config))),
-        "grader": grader.id,
-        "sandbox": sandbox.backend if sandbox is not None and mode in PROGRAM_MODES else None,
-        "engine": f"lm-eval {version('lm-eval')}, {_engine(config.evaluation.engine)}",
-        "n": n,
-        **({"tool": conversation.protocol(config.tool, config.sandbox.timeout)} if mode == "tool" else {}),
-        **drawn,
     }

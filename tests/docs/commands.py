@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dsm_repro import cli, stages
+from dsm_repro.arguments import parse
 from dsm_repro.config.compose import compose, expand
 from dsm_repro.config.paths import sweep_names
 from dsm_repro.pipeline.sweeper import prepare
@@ -88,7 +89,7 @@ def check_dsm(arguments: tuple[str, ...]) -> None:
     """Parse as ``dsm`` does; then plan what would be run, and run what only reads."""
     with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
         try:
-            options = cli._parse(arguments)
+            options = parse(arguments)
         except SystemExit as end:
             if end.code:
                 raise WrongCommandError(said.getvalue().splitlines()[-1]) from end

@@ -20,7 +20,7 @@ import yaml
 from blocks import EXTENDING, Block, blocks_of, commands_of, extended_project, pages, split, spoken
 from commands import WrongCommandError, check, make_example_files
 
-from dsm_repro import cli
+from dsm_repro.arguments import parser
 from dsm_repro.config.errors import DsmError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,7 +67,7 @@ def problems_on(path: Path) -> list[str]:
 
 @functools.cache
 def commands_of_dsm() -> frozenset[str]:
-    return frozenset(re.findall(r"^    (\w+)  ", cli._parser().format_help(), re.MULTILINE))
+    return frozenset(re.findall(r"^    (\w+)  ", parser().format_help(), re.MULTILINE))
 
 
 @pytest.mark.parametrize("path", [path for path in pages() if path not in EXTENDING], ids=named)
