@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from untrained import untrained
 
 from dsm_repro.config.checks.evaluation import MOST_SAMPLES
 from dsm_repro.config.compose import compose, expand
@@ -141,20 +142,10 @@ def test_parsed_comparisons_are_bounded_and_the_rest_is_counted() -> None:
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that knows nothing, on a tokenizer in which it writes digits often enough to be right at times."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from dsm_repro.miniature.tokenizer import train_on
     from dsm_repro.training.models import save_model
 
     folder = tmp_path_factory.mktemp("parent") / "model"
-    tokenizer = train_on(iter(["Find the gcd of 12 and 8. Answer: \\boxed{4} print(x)"] * 10), 270)
-    torch.manual_seed(0)
-    shape = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True, pad_token_id=0, eos_token_id=1,
-        bos_token_id=None,
-    )  # fmt: skip
-    model = LlamaForCausalLM(shape)
+    model, tokenizer = untrained(seed=0)
     # untied from the rest, the digits' embeddings decide what is written
     digits = [tokenizer.convert_tokens_to_ids(str(d)) for d in range(10)]
     with torch.no_grad():

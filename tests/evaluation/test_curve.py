@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from untrained import untrained
 
 from dsm_repro.config.errors import DataError
 from dsm_repro.config.schema import Config
@@ -17,19 +17,9 @@ from dsm_repro.pipeline.stage import StageContext
 
 
 def make_model(folder: Path, seed: int) -> None:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from dsm_repro.miniature.tokenizer import train_on
     from dsm_repro.training.models import save_model
 
-    tokenizer = train_on(iter(["Find the gcd of 12 and 8. Answer: \\boxed{4} print(x)"] * 10), 270)
-    torch.manual_seed(seed)
-    shape = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True, pad_token_id=0, eos_token_id=1,
-        bos_token_id=None,
-    )  # fmt: skip
-    save_model(LlamaForCausalLM(shape), tokenizer, folder)
+    save_model(*untrained(seed, hidden=16, layers=1), folder)
 
 
 SNAPSHOTS = [
