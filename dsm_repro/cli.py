@@ -17,6 +17,8 @@ from dsm_repro.config.errors import ConfigError, DsmError
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from dsm_repro.config.compose import Sweep
+
 #: columns of the table of `dsm review` where the output is no terminal
 REVIEW_WIDTH = 140
 
@@ -75,7 +77,7 @@ def _run(options: Namespace) -> int:
     compose.register_schema()
     overrides = compose.translate(options.overrides)
     # what is wrong is said by who knows the keys: Hydra composes before it calls us
-    compose.expand(options.overrides, multirun=options.multirun)
+    _expand(options)
     words = ["--multirun", *HYDRA_OVERRIDES, compose.search_path_override(), *overrides]
     with _hydra_arguments(words):
         try:
@@ -87,6 +89,19 @@ def _run(options: Namespace) -> int:
         finally:
             GlobalHydra.instance().clear()
     return 0
+
+
+def _expand(options: Namespace) -> Sweep:
+    """The arms that the words ask for; raises ConfigError, also for a published number that the ledger lacks."""
+    from dsm_repro.config.compose import expand
+
+    sweep = expand(options.overrides, multirun=options.multirun)
+    if sweep.claim.reference:
+        from dsm_repro.reporting.ledger import lookup
+
+        # Hydra lets a mapping pass where text is asked for, which whoever checks the arms has a message for
+        lookup(wanted for wanted in sweep.claim.reference if isinstance(wanted, str))
+    return sweep
 
 
 @contextmanager
@@ -106,11 +121,10 @@ def _hydra_arguments(words: list[str]) -> Iterator[None]:
 
 def _plan(options: Namespace) -> int:
     from dsm_repro import stages
-    from dsm_repro.config.compose import expand
     from dsm_repro.pipeline.plan_text import TABLE_WIDTH, render
     from dsm_repro.pipeline.sweeper import prepare
 
-    sweep = expand(options.overrides, multirun=options.multirun)
+    sweep = _expand(options)
     _, store, plan = prepare(sweep, stages.registry(), files_may_lack=True)
     if options.json:
         print(plan.to_json())

@@ -18,7 +18,7 @@ from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -102,6 +102,21 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     return [parsed(line) for line in overrides]
 
 
+def _named(override: Override) -> Override:
+    """``rl=glob(*)`` with the levels that it matches; raises ConfigError for what gives no list of values."""
+    if override.is_interval_sweep():
+        raise ConfigError(f"{override.input_line}: no list of values. Give some, or range(START,STOP,STEP).")
+    pattern = override.value()
+    if not isinstance(pattern, Glob):
+        return override
+    levels = GlobalHydra.instance().config_loader().get_group_options(override.key_or_group)
+    found = pattern.filter(levels)
+    if not found:
+        what = f"no level matches. Available: {', '.join(levels)}" if levels else "not a group, so it has no levels"
+        raise ConfigError(f"{override.input_line}: {what}.")
+    return parsed(f"{override.get_key_element()}={','.join(found)}")
+
+
 def quoted(text: str) -> str:
     """A value for an override, whatever characters it holds."""
     return "'" + text.replace("'", "\\'") + "'"
@@ -150,8 +165,8 @@ def expand(overrides: Sequence[str], multirun: bool = True) -> Sweep:
     files = [o.removeprefix(SWEEP_OVERRIDE) for o in translated if o.startswith(SWEEP_OVERRIDE)]
     rest = [o for o in translated if not o.startswith(SWEEP_OVERRIDE)]
     with _hydra(), _clear_errors():
-        parsed = _parse(rest)
-        varied = [override for override in parsed if override.is_sweep_override()]
+        words = [_named(override) for override in _parse(rest)]
+        varied = [override for override in words if override.is_sweep_override()]
         if len(files) > 1:
             raise ConfigError(f"sweep={','.join(files)}: one sweep at a time; run the command once for each.")
         if varied and files:
@@ -161,7 +176,7 @@ def expand(overrides: Sequence[str], multirun: bool = True) -> Sweep:
             )
         if not multirun:
             refuse_several_values(rest)
-        return _from_file(files[0], parsed) if files else _from_product(parsed)
+        return _from_file(files[0], words) if files else _from_product(words)
 
 
 def refuse_several_values(overrides: Sequence[str]) -> None:

@@ -306,6 +306,22 @@ def test_a_comparison_is_in_modes_that_are_there_and_in_two_only_where_they_are_
         validate_sweep(expand(["sweep=rl_algorithm", f"sweep.comparisons=[{comparison}]"]))
 
 
+def test_an_arm_is_not_compared_with_itself() -> None:
+    with pytest.raises(ConfigError, match=r"grpo would be compared with itself in mode cot"):
+        validate_sweep(expand(["sweep=rl_algorithm", "sweep.comparisons=[{a: grpo, b: grpo}]"]))
+    # its two modes are two things, where they are the factor
+    own = "sweep.comparisons=[{a: model, b: model, mode: hybrid, mode_b: cot}]"
+    with pytest.raises(ConfigError, match="arm model is not evaluated in it"):
+        validate_sweep(expand(["sweep=hybrid", own]))
+
+
+@pytest.mark.parametrize(
+    ("glob", "levels"), [("glob(g*)", "grpo,grpo_iterative,grpo_process,gspo"), ("glob(r*, exclude=rf*)", "rloo")]
+)
+def test_glob_stands_for_the_levels_that_match(glob: str, levels: str) -> None:
+    assert expand([f"rl={glob}", "seed=0,1"]) == expand([f"rl={levels}", "seed=0,1"])
+
+
 def test_arms_of_the_hybrid_sweep_are_one_model_asked_in_four_ways() -> None:
     sweep = expand(["sweep=hybrid"])
     validate_sweep(sweep)

@@ -70,6 +70,12 @@ def test_wrong_usage_ends_with_2(words: list[str], capsys: pytest.CaptureFixture
         (["run", "-m", "paths.store=a,b"], "paths.store: several values"),
         (["run", "paths.store="], "paths.store='': names no folder"),
         (["run", "seed=-1"], "seed=-1: a seed must lie between"),
+        (["run", "-m", "rl=glob(zzz*)"], "rl=glob(zzz*): no level matches. Available: cispo,"),
+        (["run", "-m", "seed=glob(*)"], "seed=glob(*): not a group"),
+        (["run", "-m", "rl.learning_rate=interval(0,1)"], "rl.learning_rate=interval(0,1): no list of values"),
+        # the report that needs it would be made behind the last stage
+        (["run", "sweep=rl_algorithm", "sweep.reference=[paper.t5.nope]"], "'paper.t5.nope' is no id of the ledger"),
+        (["plan", "sweep=rl_algorithm", "sweep.reference=[{a: b}]"], "sweep.reference[0]={'a': 'b'}: not text"),
         (["run", "paths.store=/dev/null"], "/dev/null"),
         (["report", "sweep=rl_algorithm"], "sweep=rl_algorithm: not in"),
         (["report", "sweep=rl_algorithm", "scale=smoke"], "scale=smoke: a report shows what was run"),

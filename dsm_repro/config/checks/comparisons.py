@@ -51,6 +51,10 @@ def _check_texts(claim: SweepConfig) -> None:
 def _check_modes(sweep: Sweep, comparison: ComparisonConfig, configs: dict[str, Config]) -> None:
     """Raise ConfigError for a mode that an arm is not evaluated in, and for two modes that are not the factor."""
     mode_b = comparison.mode_b or comparison.mode
+    if (comparison.a, comparison.mode) == (comparison.b, mode_b):
+        raise ConfigError(
+            f"sweep.comparisons: {comparison.a} would be compared with itself in mode {mode_b}. Name another arm."
+        )
     if mode_b != comparison.mode and not under("evaluation.modes", sweep.claim.factor.split(",")):
         raise ConfigError(
             f"sweep.comparisons.mode_b={mode_b}: {comparison.a} would be compared in mode {comparison.mode}, but "
