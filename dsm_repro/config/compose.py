@@ -7,12 +7,9 @@ multirun (``rl=grpo,ppo seed=0,1,2``). Hydra parses and composes; the result is 
 from __future__ import annotations
 
 import functools
-import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -23,10 +20,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dsm_repro.config import undoing
+from dsm_repro.config import multirun, undoing
 from dsm_repro.config.composition import composed, parsed
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.factor import HOW_AND_WHERE, differing, under
 from dsm_repro.config.messages import explain_hydra_error
 from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
 from dsm_repro.config.resolve import STAGE_ORDER
@@ -41,9 +37,6 @@ SEED_KEYS = ("seed", *(f"seeds.{stage}" for stage in SEEDED_STAGES))
 
 #: how Hydra knows ``sweep=NAME``
 SWEEP_OVERRIDE = "+sweeps="
-
-#: overrides under these keys say how and where to work, not what the arm is
-NOT_THE_ARM = (*HOW_AND_WHERE, "hydra")
 
 
 @dataclass(frozen=True)
@@ -255,6 +248,7 @@ def _from_product(user: list[Override]) -> Sweep:
     seed_key = next((key for key in varied if key == "seed" or key.startswith("seeds.")), "")
     named = [key for key in varied if key != seed_key]
     arms: list[Arm] = []
+    chosen: dict[str, dict[str, str]] = {}
     compose_once = functools.cache(compose)
     for lines in BasicSweeper.split_arguments(user, max_batch_size=None)[0]:
         values = {key_of(override): override.get_value_element_as_str() for override in _parse(lines)}
@@ -265,11 +259,16 @@ def _from_product(user: list[Override]) -> Sweep:
             config = compose(lines)
         seed = int(values[seed_key]) if seed_key else config.seed
         name = ",".join(f"{key}={values[key]}" for key in named) or "run"
+        chosen[name] = {key: values[key] for key in named}
         arms.append(Arm(name, seed, tuple(lines), replace(config, sweep=None, worker_spec=None)))
-    name = _name_of([override.input_line or "" for override in user])
-    claim = SweepConfig(name=name, title=name, factor=",".join(named))
+    said = [override.input_line or "" for override in user]
+    name = multirun.name_of(said)
+    claim = SweepConfig(name=name, title=multirun.title_of(said), factor=",".join(named))
     claim.arms = {arm.name: [o for o in arm.overrides if o.split("=")[0].replace("/", ".") in named] for arm in arms}
-    claim.consequences = _consequences(list({arm.name: arm.config for arm in arms}.values()), named)
+    configs = {arm.name: arm.config for arm in arms}
+    claim.consequences = multirun.consequences(list(configs.values()), named)
+    claim.comparisons = multirun.contrasts(chosen, {arm: config.evaluation.modes for arm, config in configs.items()})
+    claim.statement = multirun.STATEMENT if claim.comparisons else ""
     claim.replicates = ReplicatesConfig(
         from_stage=seed_key.removeprefix("seeds.") if seed_key and "." in seed_key else SEEDED_STAGES[0],
         seeds=list(dict.fromkeys(arm.seed for arm in arms)),
@@ -285,20 +284,3 @@ def _reseeded(config: Config, key: str, seed: int) -> Config:
     if key == "seed":
         return replace(config, seed=seed, seeds=replace(config.seeds, **dict.fromkeys(SEEDED_STAGES, seed)))
     return replace(config, seeds=replace(config.seeds, **{key.removeprefix("seeds."): seed}))
-
-
-def _consequences(configs: list[Config], factor: list[str]) -> list[str]:
-    """What else differs between arms of a plain multirun, so that the report can say it."""
-    found: dict[str, Any] = {}
-    for config in configs[1:]:
-        found.update(differing(configs[0], config))
-    return sorted(path for path in found if not under(path, factor))
-
-
-def _name_of(lines: list[str]) -> str:
-    """A folder name for a command without a sweep file: the same command gives the same name."""
-    said = sorted(line for line in lines if not under(line.split("=")[0].lstrip("+~").replace("/", "."), NOT_THE_ARM))
-    if not said:
-        return "run"
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", " ".join(said)).strip("-")[:40]
-    return f"run-{slug}-{hashlib.sha256(' '.join(said).encode()).hexdigest()[:6]}"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -41,6 +41,8 @@ QUESTION_SHARES = (0.0, 0.5)
 
 _PHI = NormalDist().cdf
 _NODES = 160
+#: comparisons of which the same is said are named one by one up to so many
+MOST_APART = 8
 #: more than anybody will run
 _MOST_SEEDS = 128
 
@@ -73,14 +75,22 @@ class Detectable:
     @property
     def sentence(self) -> str:
         """For the plan's reader, with what was assumed."""
-        shares = self.metric != "accuracy"
-        of = f"{self.mode}, {self.metric}" if shares else self.mode
-        what = f"{self.a} against {self.b} ({of}): {self.problems} problems x {self.seeds} seeds"
+        return self.pair + self.found
+
+    @property
+    def pair(self) -> str:
+        of = f"{self.mode}, {self.metric}" if self.metric != "accuracy" else self.mode
+        return f"{self.a} against {self.b} ({of})"
+
+    @property
+    def found(self) -> str:
+        """What the sentence says of the pair, its colon first."""
+        what = f": {self.problems} problems x {self.seeds} seeds"
         if self.usual is None or self.worst is None:
             return f"{what} decide nothing: one model of an arm does not tell what another seed would have given."
         if self.usual >= 1:
             return f"{what} cannot find a difference, however large; {self._assumed}."
-        bound = "at worst " if shares else ""
+        bound = "at worst " if self.metric != "accuracy" else ""
         if self.margin is not None:
             return f"{what} {self._not_greater(bound)}; {self._assumed}.{self._seeds_for_none()}"
         return (
@@ -121,6 +131,22 @@ class Detectable:
 
 def _points(share: float) -> str:
     return f"{100 * share:.1f}" if share < 1 else "100"
+
+
+def sentences(comparisons: Sequence[Detectable]) -> list[str]:
+    """One for each comparison, in their order; one for all of many of which the same is said."""
+    alike: dict[str, list[str]] = {}
+    found = [one.found for one in comparisons]
+    for one, same in zip(comparisons, found, strict=True):
+        alike.setdefault(same, []).append(one.pair)
+    said = []
+    for one, same in zip(comparisons, found, strict=True):
+        pairs = alike[same]
+        if len(pairs) <= MOST_APART:
+            said.append(one.pair + same)
+        elif one.pair == pairs[0]:
+            said.append(f"{one.pair} and {len(pairs) - 1} others alike{same}")
+    return said
 
 
 def of_sweep(sweep: Sweep, asked: Callable[[Config], int], past: Spread | None = None) -> list[Detectable]:

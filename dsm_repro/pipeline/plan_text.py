@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dsm_repro.pipeline.detectable import sentences
 from dsm_repro.pipeline.plan import Plan, Row
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def render(plan: Plan, store_root: Path, memory: bool = False) -> list[Renderabl
     else:
         lines.append(f"All {plan.unique} stages are in {store_root}: running this only renders the report.")
     lines.append(f"Separate runs would execute {plan.separate} stages; {plan.unique} are unique.")
-    lines.extend(d.sentence for d in plan.detectable)
+    lines.extend(sentences(plan.detectable))
     for names in plan.same:
         lines.append(
             f"Arms {', '.join(names[:-1])} and {names[-1]} are one run: what differs between them has no effect here."

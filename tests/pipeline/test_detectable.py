@@ -12,7 +12,7 @@ from scipy import stats
 from dsm_repro.config.compose import expand
 from dsm_repro.config.errors import DataError
 from dsm_repro.evaluation import stage as evaluation
-from dsm_repro.pipeline.detectable import Detectable, minimum_detectable, of_sweep, t_quantile
+from dsm_repro.pipeline.detectable import Detectable, minimum_detectable, of_sweep, sentences, t_quantile
 from dsm_repro.pipeline.spread import LEAST, Spread, past_spread
 
 
@@ -107,6 +107,17 @@ def test_that_an_arm_is_not_higher_is_planned_with_its_margin() -> None:
 
 def test_more_than_all_there_is_cannot_be_found() -> None:
     assert "cannot find a difference" in detectable("sweep=data_mix", past=Spread(0.6))[0].sentence
+
+
+def test_many_comparisons_of_which_the_same_is_said_take_one_line() -> None:
+    few = detectable("rl=grpo,ppo,rloo", "base=coder,llm", "seed=0,1,2")
+    assert sentences(few) == [one.sentence for one in few] and len(few) == 7
+    many = detectable("rl=grpo,ppo,rloo", "base=coder,llm", "sft=cot,both", "seed=0,1,2")
+    (line,) = sentences(many)
+    assert line == f"{many[0].pair} and 19 others alike{many[0].found}" and len(many) == 20
+    # another number of questions is another thing to say, in its place
+    asked = [*detectable("sweep=data_mix", "evaluation.problems=9"), *many]
+    assert sentences(asked) == [*(one.sentence for one in asked[:2]), line]
 
 
 def results(root: Path, scale: str, by_arm: dict[str, list[float]]) -> None:
