@@ -85,7 +85,7 @@ class Detectable:
     @property
     def found(self) -> str:
         """What the sentence says of the pair, its colon first."""
-        what = f": {self.problems} problems x {self.seeds} seeds"
+        what = f": {self.problems} problems x {self.seeds} seed{'s' if self.seeds > 1 else ''}"
         if self.usual is None or self.worst is None:
             return f"{what} decide nothing: one model of an arm does not tell what another seed would have given."
         if self.usual >= 1:
@@ -152,8 +152,11 @@ def sentences(comparisons: Sequence[Detectable]) -> list[str]:
 def of_sweep(sweep: Sweep, asked: Callable[[Config], int], past: Spread | None = None) -> list[Detectable]:
     """One entry for each comparison. ``asked`` says how many questions an arm's evaluation has.
 
-    ``past`` is what seeds differed by in the last report, where there is one.
+    ``past`` is what seeds differed by in the last report, where there is one. A command that ends before the
+    evaluation (``until``) compares nothing.
     """
+    if sweep.arms[0].config.until not in (None, "evaluate"):
+        return []
     arms = {arm.name: arm for arm in sweep.arms}
     count = len(sweep.claim.comparisons)
     found = []

@@ -159,3 +159,10 @@ def test_an_empty_folder_is_not_the_current_one(key: str, variable: str, monkeyp
     monkeypatch.setenv(variable, "")
     with pytest.raises(ConfigError, match=rf"paths\.{key}='': names no folder.* unset {variable}"):
         {"store": store_dir, "reports": reports_dir}[key](compose([]))
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", ".hidden", "", "two words"])
+def test_a_sweep_is_named_as_a_folder_can_be(name: str) -> None:
+    with pytest.raises(ConfigError, match="a folder of the store and of the reports gets this name"):
+        validate_sweep(expand(["sweep=rl_algorithm", f"sweep.name='{name}'"]))
+    validate_sweep(expand(["sweep=rl_algorithm", "sweep.name=mine-2.v1_x"]))

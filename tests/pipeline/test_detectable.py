@@ -109,6 +109,11 @@ def test_more_than_all_there_is_cannot_be_found() -> None:
     assert "cannot find a difference" in detectable("sweep=data_mix", past=Spread(0.6))[0].sentence
 
 
+def test_a_command_that_ends_before_the_evaluation_compares_nothing() -> None:
+    assert detectable("sweep=rl_algorithm", "until=sft") == []
+    assert len(detectable("sweep=rl_algorithm", "until=evaluate")) == 3
+
+
 def test_many_comparisons_of_which_the_same_is_said_take_one_line() -> None:
     few = detectable("rl=grpo,ppo,rloo", "base=coder,llm", "seed=0,1,2")
     assert sentences(few) == [one.sentence for one in few] and len(few) == 7

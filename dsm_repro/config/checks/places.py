@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dsm_repro.config.errors import ConfigError
@@ -12,7 +13,14 @@ if TYPE_CHECKING:
 
 
 def check_places(sweep: Sweep) -> None:
-    """Raise ConfigError for several values of what is no part of an arm: the first would silently hold for all."""
+    """Raise ConfigError for several values of what is no part of an arm, of which the first would silently hold for
+    all, and for a name of the sweep that is no name of a folder.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", sweep.name):
+        raise ConfigError(
+            f"sweep.name={sweep.name!r}: a folder of the store and of the reports gets this name. Use letters, digits, "
+            "_, - and ., and begin with a letter or digit."
+        )
     if not sweep.declared:
         for key in sweep.claim.factor.split(","):
             if under(key, HOW_AND_WHERE):
