@@ -66,11 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: Namespace) -> int:
     from hydra import main as hydra_main
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     from dsm_repro.config import compose
-    from dsm_repro.config.messages import explain_hydra_error
+    from dsm_repro.config.messages import HYDRA_ERRORS, explain_hydra_error
     from dsm_repro.config.paths import conf_dir
     from dsm_repro.pipeline.task import run_task
 
@@ -82,7 +80,7 @@ def _run(options: Namespace) -> int:
     with _hydra_arguments(words):
         try:
             hydra_main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(run_task)()
-        except (HydraException, OmegaConfBaseException) as error:
+        except HYDRA_ERRORS as error:
             raise explain_hydra_error(error) from error
         except SystemExit as end:  # the sweeper ends with the code of its outcome
             return int(end.code or 0)

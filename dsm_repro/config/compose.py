@@ -7,6 +7,7 @@ multirun (``rl=grpo,ppo seed=0,1,2``). Hydra parses and composes; the result is 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,14 +17,12 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Glob, Override
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from dsm_repro.config import multirun, undoing
 from dsm_repro.config.composition import composed, parsed
 from dsm_repro.config.errors import ConfigError
-from dsm_repro.config.messages import explain_hydra_error
+from dsm_repro.config.messages import HYDRA_ERRORS, explain_hydra_error
 from dsm_repro.config.paths import conf_dir, sweep_names, sweeps_root
 from dsm_repro.config.resolve import STAGE_ORDER
 from dsm_repro.config.schema import Config
@@ -87,7 +86,7 @@ def _hydra() -> Iterator[None]:
 def _clear_errors() -> Iterator[None]:
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as error:
+    except HYDRA_ERRORS as error:
         raise explain_hydra_error(error) from error
 
 
@@ -185,6 +184,8 @@ def refuse_several_values(overrides: Sequence[str]) -> None:
 def _from_file(name: str, user: list[Override]) -> Sweep:
     """The arms of ``sweeps/NAME.yaml`` x its replicate seeds; overrides of the user apply to all arms."""
     lines = [override.input_line or "" for override in user]
+    if not re.match(rb"#\s*@package\s+_global_\s", (sweeps_root() / "sweeps" / f"{name}.yaml").read_bytes()):
+        raise ConfigError(f"sweeps/{name}.yaml: does not begin with '# @package _global_', which makes it set sweep.*.")
     claim = compose([*lines, SWEEP_OVERRIDE + name]).sweep
     if claim is None or not claim.arms:
         raise ConfigError(f"sweeps/{name}.yaml: sweep.arms is empty. Name at least one arm with its overrides.")

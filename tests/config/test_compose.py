@@ -175,6 +175,44 @@ def test_a_level_that_has_changed_is_read_again(tmp_path: Path, monkeypatch: pyt
     assert before.rl.top_p != compose(["rl=ppo"]).rl.top_p == 0.25
 
 
+HEAD = """# @package _global_
+hydra: {mode: MULTIRUN}
+sweep:
+  name: mine
+  factor: rl
+  arms: {a: [rl=grpo], b: [rl=ppo]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            HEAD + "  caveats:\n    - a word: and more: of it\n",
+            r"sweeps/mine.yaml, line 8, column 23: not YAML .*Quote",
+        ),
+        (HEAD + "  caveats: [never closed\n", r"sweeps/mine.yaml, line 8, column 1: not YAML .*close"),
+        (HEAD + "  comparisons: [{a: a, b: b, expected: none}]\n", r"expected: no such key. Did you mean .*expect\?"),
+        (HEAD + "  captions: [one]\n", r"sweep.captions: no such key"),
+        (HEAD.split("\n", 1)[1], r"sweeps/mine.yaml: does not begin with '# @package _global_'"),
+        ("", r"sweeps/mine.yaml: does not begin with '# @package _global_'"),
+    ],
+)
+def test_a_slip_in_a_sweep_of_ones_own_is_one_line(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sweeps").mkdir()
+    for module in ("compose", "composition", "paths"):
+        monkeypatch.setattr(f"dsm_repro.config.{module}.sweeps_root", lambda: tmp_path)
+    file = tmp_path / "sweeps" / "mine.yaml"
+    file.write_text(HEAD)
+    validate_sweep(expand(["sweep=mine"]))
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=said) as error:
+        expand(["sweep=mine"])
+    assert len(str(error.value).splitlines()) == 1
+
+
 def test_multirun_is_the_cross_product_and_seeds_are_replicates() -> None:
     sweep = expand(["rl=grpo,ppo", "sft.steps=5,6", "seed=0,1"])
     assert len(sweep.arms) == 8
