@@ -6,6 +6,7 @@ shows progress and leaves the cost; another one's ``ctx.out`` is a folder beside
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 from dsm_repro.config.container import from_container
 from dsm_repro.config.errors import DsmError
@@ -56,11 +58,7 @@ def run(spec: Spec, group: Group, rank: int) -> Cost:
 
 
 def leave_process_group() -> None:
-    """Leave torch's process group, if there is one, while the interpreter is whole.
-
-    A thread of gloo that lets go of its last tensor while the interpreter ends aborts the process, and with it a stage
-    that is done (pytorch#190489).
-    """
+    """Leave torch's process group, if there is one: NCCL asks for it."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
@@ -87,5 +85,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def end(status: int) -> NoReturn:
+    """End this process, all but the interpreter's own end.
+
+    A thread of gloo that lets go of its last tensor takes Python's lock, and aborts the process if the interpreter is
+    ending, and with it a stage that is done (pytorch#190489). Such threads outlive the process group wherever
+    something still refers to it, as FSDP does.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    end(main(sys.argv[1:]))

@@ -19,6 +19,8 @@ from dsm_repro.pipeline.stage import Stage, StageContext, StageEnd
 
 #: checkpoint every so many steps
 EVERY = 2
+#: what lives as long as the process
+HELD: list[object] = []
 
 
 def _steps(config: Config) -> dict[str, object]:
@@ -81,10 +83,14 @@ def _share(ctx: StageContext) -> None:
 
 
 def _speak(ctx: StageContext) -> None:
-    """The processes add up numbers by gloo; its threads are kept from letting go of them until the process ends."""
+    """The processes add up numbers by gloo; its threads are kept from letting go of them until the process ends.
+
+    They do not end with their group either: it is still known here when it is left, as it is to FSDP.
+    """
     import torch.distributed
 
     torch.distributed.init_process_group("gloo")
+    HELD.append(torch.distributed.group.WORLD)
     sys.setswitchinterval(1_000)
     for _ in range(200):
         number = torch.ones(1)
