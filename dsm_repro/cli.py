@@ -93,7 +93,7 @@ def _expand(options: Namespace) -> Sweep:
     """The arms that the words ask for; raises ConfigError, also for a published number that the ledger lacks."""
     from dsm_repro.config.compose import expand
 
-    sweep = expand(options.overrides, multirun=options.multirun)
+    sweep = expand(options.overrides, several=options.multirun)
     if sweep.claim.reference:
         from dsm_repro.reporting.ledger import lookup
 

@@ -147,10 +147,10 @@ def compose(overrides: Sequence[str]) -> Config:
     return config
 
 
-def expand(overrides: Sequence[str], multirun: bool = True) -> Sweep:
+def expand(overrides: Sequence[str], several: bool = True) -> Sweep:
     """All arms of a command.
 
-    Without ``multirun``, an override with several values is an error that says how to ask for arms.
+    Without ``several``, an override with several values is an error that says how to ask for arms.
     Raises ConfigError, also where an override contradicts the sweep's factor.
     """
     translated = translate(overrides)
@@ -166,7 +166,7 @@ def expand(overrides: Sequence[str], multirun: bool = True) -> Sweep:
                 f"{varied[0].input_line}: several values beside sweep={files[0]}, which names its own arms. Give one "
                 "value, or set the replicates with sweep.replicates.seeds=[0,1,2]."
             )
-        if not multirun:
+        if not several:
             refuse_several_values(rest)
         return _from_file(files[0], words) if files else _from_product(words)
 

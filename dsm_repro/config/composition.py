@@ -62,7 +62,11 @@ class _ParsedOnce(ConfigRepository):
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         if config_path not in self._parsed:
-            self._parsed[config_path] = pickle.dumps(super().load_config(config_path))
+            try:
+                self._parsed[config_path] = pickle.dumps(super().load_config(config_path))
+            except UnicodeDecodeError as error:
+                wrong = f"byte {error.object[error.start]:#04x} at {error.start}"
+                raise ConfigError(f"{config_path}.yaml: not UTF-8 ({wrong}). Save the file as UTF-8.") from error
         result: ConfigResult | None = pickle.loads(self._parsed[config_path])
         return result
 

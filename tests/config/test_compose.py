@@ -196,6 +196,7 @@ sweep:
         (HEAD + "  captions: [one]\n", r"sweep.captions: no such key"),
         (HEAD.split("\n", 1)[1], r"sweeps/mine.yaml: does not begin with '# @package _global_'"),
         ("", r"sweeps/mine.yaml: does not begin with '# @package _global_'"),
+        (HEAD + "  title: caf\xe9\n", r"sweeps/mine.yaml: not UTF-8 \(byte 0xe9 at \d+\)"),
     ],
 )
 def test_a_slip_in_a_sweep_of_ones_own_is_one_line(
@@ -207,7 +208,7 @@ def test_a_slip_in_a_sweep_of_ones_own_is_one_line(
     file = tmp_path / "sweeps" / "mine.yaml"
     file.write_text(HEAD)
     validate_sweep(expand(["sweep=mine"]))
-    file.write_text(text)
+    file.write_text(text, encoding="latin-1")
     with pytest.raises(ConfigError, match=said) as error:
         expand(["sweep=mine"])
     assert len(str(error.value).splitlines()) == 1
@@ -321,7 +322,7 @@ def test_what_the_schema_leaves_open_can_be_given(words: list[str]) -> None:
 
 def test_several_values_without_multirun_is_a_slip() -> None:
     with pytest.raises(ConfigError, match="Add -m"):
-        expand(["rl=grpo,ppo"], multirun=False)
+        expand(["rl=grpo,ppo"], several=False)
 
 
 @pytest.mark.parametrize("comparison", ["{a: grpo, b: sft, margin: 2}", "{a: grpo, b: sft, expect: a_not_greater}"])

@@ -112,7 +112,7 @@ def _plan(overrides: Sequence[str], multirun: bool) -> None:
     if not multirun and [word.partition("=")[0] for word in overrides] == ["sweep"]:
         return
     words = [REMOTE.sub(LOCAL, w) if w.startswith("corpus.") else w for w in _without_absent_launcher(overrides)]
-    _, _, plan = prepare(expand(words, multirun=multirun), stages.registry(), files_may_lack=True)
+    _, _, plan = prepare(expand(words, several=multirun), stages.registry(), files_may_lack=True)
     if not plan.rows:
         raise WrongCommandError("there would be nothing to do")
 
