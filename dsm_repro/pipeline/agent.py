@@ -12,12 +12,15 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from dsm_repro.pipeline.group import SIGNALLED
 from dsm_repro.pipeline.preemption import OTHERS_SIGNALS, SIGNALS
 from dsm_repro.reasoning import linux
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run torchrun; returns 0, or 1 if a member failed, which says itself why."""
+    """Run torchrun; returns 0, or 1 if a member failed, which says itself why, or ``SIGNALLED`` and the number of the
+    signal that ended the first one to fail.
+    """
     linux.die_with_parent(os.getppid())
     for number in (*SIGNALS, *OTHERS_SIGNALS):
         # inherited by the members
@@ -29,8 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     options.signals_to_handle = "SIGINT,SIGHUP,SIGQUIT"
     try:
         run(options)
-    except ChildFailedError:
-        return 1
+    except ChildFailedError as error:
+        _, first = error.get_first_failure()
+        return 1 if first.exitcode >= 0 else SIGNALLED - first.exitcode
     return 0
 
 

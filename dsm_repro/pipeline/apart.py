@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from dsm_repro.config.errors import DsmError
+from dsm_repro.pipeline.group import how_it_ended
 from dsm_repro.pipeline.index import PREEMPTED
 from dsm_repro.pipeline.preemption import EXIT_CODE
 from dsm_repro.pipeline.store import Store, explained
@@ -64,14 +65,6 @@ def run(spec_file: Path, spec: Spec, log: Path) -> str:
         died = WorkerDiedError(f"the stage's process {how_it_ended(code)}. The same command again resumes.")
         write_error(Store(spec.store).staging(spec.stage, spec.key), died)
     return "failed" if code else "done"
-
-
-def how_it_ended(code: int) -> str:
-    """An exit status in words."""
-    if code >= 0:
-        return f"ended with status {code}"
-    killed = f"was ended by {signal.Signals(-code).name}"
-    return killed + (" (out of memory is the usual reason)" if -code == signal.SIGKILL else "")
 
 
 def place() -> str:

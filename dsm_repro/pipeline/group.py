@@ -37,6 +37,8 @@ FOLDER = "group"
 POLL = 0.1
 #: seconds that the others have once a member has said that it failed; torchrun would give them thirty
 GRACE = 2.0
+#: added to a signal's number, as shells do, in the status of an agent one of whose members was ended by it
+SIGNALLED = 128
 
 
 class OtherProcessError(DsmError):
@@ -50,6 +52,17 @@ class MemberError(Exception):
 class _Traceback(Exception):  # noqa: N818 - shown as the cause of the error that it belongs to
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
+
+
+def how_it_ended(code: int) -> str:
+    """A process' exit status in words; a signal's number is negative, as :mod:`subprocess` has it, or on top of
+    ``SIGNALLED``.
+    """
+    number = -code if code < 0 else code - SIGNALLED
+    if number not in set(signal.Signals):
+        return f"ended with status {code}"
+    reason = " (out of memory is the usual reason)" if number == signal.SIGKILL else ""
+    return f"was ended by {signal.Signals(number).name}{reason}"
 
 
 @dataclass(frozen=True)
@@ -134,9 +147,8 @@ def run(spec: Spec, staging: Path, execution: ExecutionConfig, watch: Watch) -> 
         raise error
     if process.returncode or not group.cost.exists():
         raise MemberError(
-            f"the processes that shared the stage ended with {process.returncode}, and none says why: one was killed, "
-            "most often because memory ran out. Run the same command again to go on from the last checkpoint; if "
-            "memory is short, with a smaller execution.micro_batch."
+            f"a process that shared the stage {how_it_ended(process.returncode)} and did not say why. Run the same "
+            "command again to go on from the last checkpoint; if memory is short, with a smaller execution.micro_batch."
         )
     return Cost(**json.loads(group.cost.read_text()))
 

@@ -68,7 +68,7 @@ def _share(ctx: StageContext) -> None:
     if os.environ.get("TOY_FAIL") == rank:
         raise ZeroDivisionError("this process has had enough")
     if os.environ.get("TOY_DIE"):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[f"SIG{os.environ['TOY_DIE']}"])
     (ctx.scratch / f"rank-{rank}").touch()
     (ctx.out / f"written-by-{rank}").touch()
     if rank != "0":

@@ -53,10 +53,24 @@ def test_one_that_fails_ends_all_and_its_traceback_is_the_stages(
     assert run_spec(spec) == "done"
 
 
-def test_those_that_are_killed_say_nothing_and_this_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOY_DIE", "1")
-    with pytest.raises(group.MemberError, match=r"one was killed, most often because memory ran out"):
+@pytest.mark.parametrize(
+    ("number", "said"), [("KILL", r"SIGKILL \(out of memory is the usual"), ("ABRT", "SIGABRT and")]
+)
+def test_of_one_that_is_killed_and_says_nothing_the_signal_is_told(
+    number: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOY_DIE", number)
+    with pytest.raises(group.MemberError, match=rf"^a process that shared the stage was ended by {said}"):
         run_spec(toy.shared(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(3, "ended with status 3"), (255, "ended with status 255"), (134, "was ended by SIGABRT"),
+     (-6, "was ended by SIGABRT"), (-40, "ended with status -40")],
+)  # fmt: skip
+def test_a_status_in_words(code: int, said: str) -> None:
+    assert group.how_it_ended(code) == said
 
 
 def test_a_thread_that_lets_go_late_does_not_undo_what_is_done(tmp_path: Path) -> None:
