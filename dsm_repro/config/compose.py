@@ -268,7 +268,8 @@ def _from_product(user: list[Override]) -> Sweep:
     claim.arms = {arm.name: [o for o in arm.overrides if o.split("=")[0].replace("/", ".") in named] for arm in arms}
     configs = {arm.name: arm.config for arm in arms}
     claim.consequences = multirun.consequences(list(configs.values()), named)
-    claim.comparisons = multirun.contrasts(chosen, {arm: config.evaluation.modes for arm, config in configs.items()})
+    modes = {arm: config.evaluation.modes for arm, config in configs.items()}
+    claim.comparisons, claim.caveats = multirun.contrasts(chosen, modes), multirun.caveats(chosen, modes)
     claim.statement = multirun.STATEMENT if claim.comparisons else ""
     claim.replicates = ReplicatesConfig(
         from_stage=seed_key.removeprefix("seeds.") if seed_key and "." in seed_key else SEEDED_STAGES[0],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dsm_repro.config.factor import HOW_AND_WHERE, differing, under
@@ -23,16 +23,31 @@ def contrasts(chosen: Mapping[str, Mapping[str, str]], modes: Mapping[str, Seque
     ``chosen``: arm -> key -> value, in the order asked for. Arms that differ in two values are not set against each
     other: what makes the difference could not be told. ``modes``: arm -> how it is evaluated.
     """
+    return [
+        ComparisonConfig(a=arm, b=other, mode=mode, expect="none")
+        for arm, other in _pairs(chosen)
+        for mode in modes[arm]
+        if mode in modes[other]
+    ]
+
+
+def caveats(chosen: Mapping[str, Mapping[str, str]], modes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Of arms that differ in one value and yet are not compared: why not."""
+    return [
+        f"{arm} and {other} are not set beside each other: they are evaluated in different modes."
+        for arm, other in _pairs(chosen)
+        if not set(modes[arm]) & set(modes[other])
+    ]
+
+
+def _pairs(chosen: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
     arm_of = {tuple(values.items()): arm for arm, values in chosen.items()}
     first: Mapping[str, str] = next(iter(chosen.values()), {})
-    found = []
     for key in first:
         for arm, values in chosen.items():
             other = arm_of[tuple({**values, key: first[key]}.items())]
             if other != arm:
-                both = [mode for mode in modes[arm] if mode in modes[other]]
-                found += [ComparisonConfig(a=arm, b=other, mode=mode, expect="none") for mode in both]
-    return found
+                yield arm, other
 
 
 def consequences(configs: list[Config], factor: list[str]) -> list[str]:

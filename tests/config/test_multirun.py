@@ -38,6 +38,8 @@ def test_one_arm_is_set_beside_nothing(words: list[str]) -> None:
 def test_modes_that_both_arms_are_evaluated_in() -> None:
     words = ("sft.format=both", "rl=none", "evaluation.modes=[cot],[cot,pot],[pot]")
     assert pairs(*words) == [("evaluation.modes=[cot,pot]", "evaluation.modes=[cot]", "cot")]
+    (why,) = expand(words).claim.caveats
+    assert why.startswith("evaluation.modes=[pot] and evaluation.modes=[cot] are not set beside each other")
     assert [mode for _, _, mode in pairs("sft=both", "mix=a,b", "evaluation.modes=[cot,pot]")] == ["cot", "pot"]
 
 
