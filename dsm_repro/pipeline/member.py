@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -93,8 +93,10 @@ def end(status: int) -> NoReturn:
     something still refers to it, as FSDP does.
     """
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # a reader that has gone changes nothing about what is done
+        with suppress(OSError):
+            stream.flush()
     os._exit(status)
 
 
