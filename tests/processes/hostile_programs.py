@@ -305,9 +305,10 @@ for fd in range(20):
             break
 """
 
+#: all of them together fewer than a program may have, however long they take to end
 _ZOMBIES = """
 import os
-for _ in range(20):
+for _ in range(10):
     if not os.fork():
         if os.fork():
             os._exit(0)
